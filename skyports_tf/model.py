@@ -1,0 +1,242 @@
+"""What the stages hand to each other: frozen data, no behaviour beyond names.
+
+Read gives `TaskDocument`; resolve turns its tasks into `Stack`s; render turns a stack into
+`GeneratedFile`s; run answers with `StackPlan`, `StackStatus` and `StackClosed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from skyports_tf.diagnostics import Span
+from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.sources import Source
+
+Protocol = Literal["tcp", "udp"]
+DocumentKind = Literal["task", "chain", "job_group"]
+CandidatesKind = Literal["any", "ordered"]
+StackMode = Literal["takeover", "attach"]
+StackState = Literal["open", "closed", "unknown"]
+
+
+# -- read ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One place where a task may run, and the ports it asks for there.
+
+    `infra` is SkyPilot's canonical text (`aws/us-east-1`), None where all three parts are
+    open; `cloud` is SkyPilot's lower-case name (`aws`, `do`, `kubernetes`).
+    """
+
+    infra: str | None
+    cloud: str | None
+    region: str | None
+    zone: str | None
+    ports: PortSet
+    infra_span: Span | None = field(default=None, compare=False)
+    ports_span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of a file; `position` counts the file's tasks from 0, `span` is where it begins."""
+
+    name: str | None
+    num_nodes: int
+    candidates_kind: CandidatesKind
+    candidates: tuple[Candidate, ...]
+    service_port: int | None
+    position: int = 0
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDocument:
+    """One task file as understood.
+
+    `path` is as the user wrote it; `name` is the header's (chains and job groups only).
+    """
+
+    path: str
+    kind: DocumentKind
+    name: str | None
+    tasks: tuple[Task, ...]
+
+
+# -- resolve ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One range of ports wanted open to one source."""
+
+    protocol: Protocol
+    ports: PortRange
+    source: Source
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What one task asks of a stack.
+
+    `file` is the task file relative to the folder that holds `--out`, with forward slashes;
+    `retained` are grants that the task no longer asks for and that stay until shutdown.
+    """
+
+    file: str
+    task: str | None
+    position: int
+    ports: PortSet
+    grants: tuple[Grant, ...]
+    retained: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngressRule:
+    """One rule as the cloud holds it on AWS: one range, one source; `tasks` are the files that ask for it."""
+
+    protocol: Protocol
+    ports: PortRange
+    source: Source
+    description: str | None = None
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The rule's identity: protocol, first port and source; a wider range keeps it."""
+        return f"{self.protocol}-{self.ports.first}@{self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One root module with one state: a cluster's ports at one place.
+
+    `directory` is relative to the out folder (`jupyter/aws-us-east-1`); `settings` are the
+    cloud's own values (such as `vpc`), `inputs` what the root module hands to the module.
+    """
+
+    cluster: str
+    cloud: str
+    region: str | None
+    mode: StackMode = "takeover"
+    entries: tuple[LedgerEntry, ...] = ()
+    rules: tuple[IngressRule, ...] = ()
+    ssh_sources: tuple[Source, ...] = ()
+    name_on_cloud: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str | int | bool] = field(default_factory=dict)
+    backend: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> str:
+        """The stack's folder under the out folder, made from checked names only."""
+        place = self.cloud if self.region is None else f"{self.cloud}-{self.region}"
+        return f"{self.cluster}/{place}"
+
+    @property
+    def name(self) -> str:
+        """The stack's name: its folder with `-` for `/`."""
+        return self.directory.replace("/", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedFile:
+    """A file of the tree: its path relative to the out folder, with forward slashes, and its text."""
+
+    path: str
+    text: str
+
+
+# -- run and report --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PortRule:
+    """A rule in port words: what a person reads, and the rule of our JSON.
+
+    `sources` are sorted; `tasks` are the task files that ask for it.
+    """
+
+    protocol: str
+    from_port: int
+    to_port: int
+    sources: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """A rule that stays, with other ports or another description."""
+
+    before: PortRule
+    after: PortRule
+
+
+@dataclass(frozen=True, slots=True)
+class PortChanges:
+    """What a plan does in port words; empty when no port opens, changes or closes."""
+
+    open: tuple[PortRule, ...] = ()
+    change: tuple[RuleChange, ...] = ()
+    close: tuple[PortRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceCounts:
+    """How many resources Terraform creates, updates and deletes; a replacement counts as both."""
+
+    create: int = 0
+    update: int = 0
+    delete: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.create or self.update or self.delete)
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """A saved plan: `plan_file` is its path, None where the plan is empty and nothing was kept."""
+
+    stack: Stack
+    changes: PortChanges
+    counts: ResourceCounts
+    plan_file: str | None = None
+    outputs_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A virtual machine of the cluster; addresses are None where it has none."""
+
+    id: str
+    public_ip: str | None
+    private_ip: str | None
+    is_head: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """A stack as Terraform state has it; `reason` says why a state is unknown."""
+
+    stack: Stack
+    state: StackState
+    rules: tuple[PortRule, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackClosed:
+    """A destroyed stack: what it closed, and whether the proof that nothing is left went through."""
+
+    stack: Stack
+    changes: PortChanges
+    counts: ResourceCounts
+    verified_empty: bool

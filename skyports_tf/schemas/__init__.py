@@ -1,0 +1,1 @@
+"""JSON Schemas of what we read and of what we print."""
