@@ -117,7 +117,7 @@ class Stack:
     """One root module with one state: a cluster's ports at one place.
 
     `directory` is relative to the out folder (`jupyter/aws-us-east-1`); `settings` are the
-    cloud's own values (such as `vpc`), `inputs` what the root module hands to the module.
+    cloud's own values, such as `vpc`.
     """
 
     cluster: str
