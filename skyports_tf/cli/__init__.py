@@ -1,0 +1,134 @@
+"""The command line: the group of verbs, each loaded when it is called, and the one catch of errors.
+
+A verb lives in a module of this package as a `click.Command`, and gives the exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+
+from skyports_tf import __version__
+from skyports_tf.cli.console import ColorChoice, Session
+
+if TYPE_CHECKING:
+    from skyports_tf.diagnostics import SkyportsError
+
+PROGRAM: Final = "skyports-tf"
+INTERRUPTED: Final = 130
+
+
+class Verb(NamedTuple):
+    """Where a verb lives, and its line in the list of verbs (a test keeps it in step)."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+#: Every verb in the order of the list; loading one must not load another.
+VERBS: Final[dict[str, Verb]] = {
+    "inspect": Verb("inspect", "inspect", "Show what was understood of task files."),
+    "compile": Verb("compile", "compile_", "Write the Terraform of task files."),
+    "plan": Verb("plan", "plan", "Compile, then show which ports open, change and close."),
+    "apply": Verb("apply", "apply", "Plan, ask, open the ports, show the endpoints."),
+    "destroy": Verb("destroy", "destroy", "Close a cluster's ports and prove that nothing is left."),
+    "status": Verb("status", "status", "Show open ports, nodes and endpoints."),
+    "names": Verb("names", "names", "Show what SkyPilot calls a cluster's firewall objects."),
+    "clouds": Verb("clouds", "clouds", "Show the clouds and their limits."),
+}
+ALIASES: Final[dict[str, str]] = {"down": "destroy"}
+
+
+class LazyGroup(click.Group):
+    """A group that lists its verbs from `VERBS` and loads only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click names it
+        """The verbs, then their other names."""
+        return [*VERBS, *ALIASES]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click names it
+        """The verb of that name, or None."""
+        verb = VERBS.get(ALIASES.get(cmd_name, cmd_name))
+        if verb is None:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{verb.module}"), verb.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click names it
+        """The list of verbs, from the table alone."""
+        rows = [(name, verb.summary) for name, verb in VERBS.items()]
+        rows += [(alias, f"The same as {name}.") for alias, name in ALIASES.items()]
+        with formatter.section("Verbs"):
+            formatter.write_dl(rows)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar="VERB [ARGS]...",
+    epilog="Exit codes: 0 done, 1 findings, 2 usage, 3 Terraform failed, 4 a program is missing.",
+)
+@click.option("--config", metavar="FILE", help="The config instead of the nearest skyports.yaml.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="When to write colours.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say what is being done.")
+@click.version_option(__version__, "--version", prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, config: str | None, color: ColorChoice, verbose: bool) -> None:
+    """Turn the ports of SkyPilot task files into reviewed Terraform, and run it."""
+    session = context.ensure_object(Session)
+    session.config, session.color, session.verbose = config, color, verbose
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one call of the command line and give its exit code; `None` takes the process's arguments.
+
+    Every foreseen failure ends here as findings on stderr, and with `--json` in the document on
+    stdout too. Anything else is a fault of ours and keeps its traceback.
+    """
+    session = Session()
+    try:
+        code = cli.main(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=session)
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the one catch
+        return _failed(session, error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(session: Session, error: Exception) -> int:
+    from skyports_tf.diagnostics import SkyportsError
+
+    if not isinstance(error, SkyportsError):
+        return _crashed(session)
+    if session.json and session.failure is not None:
+        session.echo_json(session.failure(error.diagnostics))
+    _explain(session, error)
+    return error.exit_code
+
+
+def _explain(session: Session, error: SkyportsError) -> None:
+    session.report(error.diagnostics)
+    output = getattr(error, "output", "")
+    if output:
+        session.note(output.rstrip("\n"))
+
+
+def _crashed(session: Session) -> int:
+    import traceback
+
+    traceback.print_exc()
+    session.note(f"\nThis is a bug in {PROGRAM} {__version__}: please report it with the lines above.")
+    return 70

@@ -1,0 +1,122 @@
+"""The options that several verbs share, and what they were set to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import click
+
+from skyports_tf.cli.console import Session
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """What the options of a verb on tasks were set to; None means that the config decides.
+
+    `files` are task files as the user wrote them; `ports` are SkyPilot's `--ports`, each as
+    given; `source` and `ssh_source` are texts that resolve has yet to read.
+    """
+
+    files: tuple[str, ...]
+    cluster: str | None
+    ports: tuple[str, ...]
+    infra: str | None
+    source: tuple[str, ...]
+    ssh_source: tuple[str, ...]
+    retain: bool | None
+    attach: bool | None
+    out: str | None
+
+
+def _answer_json(context: click.Context, _option: click.Parameter, asked: bool) -> bool:
+    if asked:
+        context.ensure_object(Session).json = True
+    return asked
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=_answer_json,
+    help="Answer with one JSON document on stdout.",
+)
+
+ports_option = click.option(
+    "--ports",
+    multiple=True,
+    metavar="SPEC",
+    help="Ports instead of the task's own, as 'sky launch --ports' takes them; 'none' clears.",
+)
+
+infra_option = click.option(
+    "--infra", metavar="CLOUD[/REGION[/ZONE]]", help="Where the task runs, instead of what it says."
+)
+
+out_option = click.option(
+    "-o", "--out", metavar="DIR", type=click.Path(), help="The folder of the tree.  [default: infra]"
+)
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    default="0s",
+    metavar="DURATION",
+    show_default=True,
+    help="How long to wait for a state lock, as Terraform spells it.",
+)
+
+
+def task_files(required: bool = True) -> Callable[[Verb], Verb]:
+    """The argument TASK...: one or more task files (none is allowed where not `required`)."""
+    return click.argument("files", metavar="TASK...", nargs=-1, required=required, type=click.Path())
+
+
+_TASK_OPTIONS: tuple[Callable[[Verb], Verb], ...] = (
+    click.option(
+        "-c", "--cluster", metavar="NAME", help="The cluster.  [default: the task's name, or the file's]"
+    ),
+    ports_option,
+    infra_option,
+    click.option("--source", multiple=True, metavar="CIDR", help="Who may reach the ports; repeatable."),
+    click.option("--ssh-source", multiple=True, metavar="CIDR", help="Who may reach SSH; repeatable."),
+    click.option(
+        "--retain/--no-retain",
+        default=None,
+        help="Keep open what the task has stopped asking for, until shutdown.",
+    ),
+    click.option(
+        "--attach", is_flag=True, default=None, help="Attach a group of our own to the running nodes."
+    ),
+    out_option,
+    json_option,
+)
+
+
+def task_options(required: bool = True) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """TASK... and the options of every verb on tasks, handed over as one `TaskOptions` named `options`."""
+    names = tuple(field.name for field in fields(TaskOptions))
+
+    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(verb)
+        def packed(*args: Any, **values: Any) -> int:
+            options = TaskOptions(**{name: values.pop(name) for name in names})
+            return verb(*args, options=options, **values)
+
+        wrapped: Callable[..., int] = packed
+        for option in reversed(_TASK_OPTIONS):
+            wrapped = option(wrapped)
+        return task_files(required)(wrapped)
+
+    return decorate
+
+
+def cluster_names(required: bool) -> Callable[[Verb], Verb]:
+    """The argument CLUSTER...: names of clusters, or folders of stacks."""
+    return click.argument("clusters", metavar="CLUSTER...", nargs=-1, required=required)
