@@ -1,0 +1,124 @@
+"""Where the parts of a YAML text stand: key paths, spans and findings on composed nodes.
+
+A node is PyYAML's: `id` is "scalar", "sequence" or "mapping", `value` its text or its parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from skyports_tf.diagnostics import Diagnostic, FindingsError, Severity, Span
+
+KeyPath: TypeAlias = Sequence[Any]
+
+#: How many values the aliases of a file may stand for.
+MOST_ALIASED: Final = 100_000
+
+# the line ends of YAML 1.1, by which libyaml counts lines
+_LINE_ENDS = re.compile("[\n\x85\u2028\u2029]")
+
+
+def find_node(node: Any, at: KeyPath) -> tuple[Any, Any]:
+    """The key's node (None for an item of a list) and the value's node at `at`, or of the nearest above."""
+    key_node = None
+    for step in at:
+        if node.id == "mapping":
+            # from the end: a merged mapping holds what it overrides before its own
+            pair = next((pair for pair in reversed(node.value) if _is_key(pair[0], step)), None)
+            if pair is None:
+                break
+            key_node, node = pair
+        elif node.id == "sequence" and isinstance(step, int) and step < len(node.value):
+            key_node, node = None, node.value[step]
+        else:
+            break
+    return key_node, node
+
+
+def _is_key(node: Any, key: Any) -> bool:
+    # a key that is no text, such as 80 or on, is known by its spelling or by its number
+    if node.id != "scalar":
+        return False
+    return bool(node.value == key or (not isinstance(key, str) and _same_value(node.value, key)))
+
+
+def _same_value(text: str, key: object) -> bool:
+    if isinstance(key, bool):
+        return text.lower() in (("yes", "true", "on") if key else ("no", "false", "off"))
+    if key is None:
+        return text.lower() in ("", "~", "null")
+    return text == str(key)
+
+
+def span_of(node: Any) -> Span:
+    """The node's stretch of text; a block collection is shown by its first line."""
+    start, end = node.start_mark, node.end_mark
+    if node.id != "scalar" and not node.flow_style and node.value:
+        first = node.value[0][0] if node.id == "mapping" else node
+        end = first.end_mark if node.id == "mapping" else start
+    return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+
+def part_of(node: Any, text: str, part: tuple[int, int]) -> Span:
+    """The span of a slice of a scalar's text; the whole where it is folded or escaped."""
+    span = span_of(node)
+    if node.id != "scalar":
+        return span
+    raw = text[node.start_mark.index : node.end_mark.index]
+    quotes = 1 if node.style in ("'", '"') else 0
+    if span.line != span.end_line or raw[quotes : len(raw) - quotes] != node.value:
+        return span
+    first = span.column + quotes
+    return Span(span.line, first + part[0], span.line, first + part[1])
+
+
+def located(
+    item: tuple[str, str],
+    path: str,
+    text: str,
+    span: Span,
+    *,
+    help_text: str | None = None,
+    severity: Severity = "error",
+) -> Diagnostic:
+    """A finding, `item` being its code and message, with its line of the text."""
+    lines = _lines(text)
+    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    return Diagnostic(*item, path, span, help_text, severity, line)
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    # libyaml takes a leading byte order mark for no character
+    return _LINE_ENDS.split(text.removeprefix("\ufeff"))
+
+
+def check_aliases(root: Any, path: str, text: str) -> None:
+    """Refuse aliases that lead back to themselves, or that stand for too many values.
+
+    Counts every node once, however often it is used, so that a text made to explode costs
+    no more than its length.
+    """
+    sizes: dict[int, int] = {}
+    under_way: set[int] = set()
+
+    def size(node: Any) -> int:
+        if node.id == "scalar":
+            return 1
+        if id(node) in under_way:
+            message = "an alias leads back to the value that holds it"
+            raise FindingsError(located(("yaml-alias-cycle", message), path, text, span_of(node)))
+        if id(node) not in sizes:
+            under_way.add(id(node))
+            parts = node.value if node.id == "sequence" else [part for pair in node.value for part in pair]
+            sizes[id(node)] = 1 + sum(size(part) for part in parts)
+            under_way.discard(id(node))
+        return sizes[id(node)]
+
+    written = text.count("\n") + text.count(",") + text.count(":")
+    if size(root) > MOST_ALIASED + written:
+        message = f"its aliases stand for more than {MOST_ALIASED:,} values"
+        raise FindingsError(located(("yaml-alias-bomb", message), path, text, span_of(root)))
