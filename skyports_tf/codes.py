@@ -17,4 +17,167 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "file-too-large": ("The file is far larger than any task file.", "Check that the path is the right one."),
     "file-not-text": ("The file is not UTF-8 text.", "Save it as UTF-8."),
     "file-empty": ("The file holds no task.", "Write a task, such as `run: echo hello`."),
+    # running terraform
+    "terraform-missing": (
+        "There is no Terraform that can be run.",
+        "Install Terraform or OpenTofu, or `pip install 'skyports-tf[embedded]'`.",
+    ),
+    "terraform-failed": (
+        "Terraform ran and failed; its own words follow.",
+        "Do what Terraform says, then run the same command again.",
+    ),
+    "terraform-warning": ("Terraform warned of something.", "Do what Terraform says, or leave it."),
+    "interrupted": (
+        "A signal stopped the run, and Terraform has ended in order.",
+        "Run the same command again to go on.",
+    ),
+    "plan-replaced": (
+        "The saved plan is no longer the one that was shown.",
+        "Plan again, and look at the new plan.",
+    ),
+    "stack-missing": ("The folder of a stack does not exist.", "Compile its tasks again, or check `--out`."),
+    "still-open": (
+        "Something of the stack is left after it was destroyed.",
+        "Run destroy again; what is left is named.",
+    ),
+    # configuration
+    "backend-unknown": (
+        "The config names a Terraform backend that is not known.",
+        "Use one of the backends that the help names.",
+    ),
+    "backend-key": (
+        "The config sets what tells the states of stacks apart.",
+        "Leave it out: it is made per stack.",
+    ),
+    "config-value": ("A value of the config cannot be used.", "Change it as the message says."),
+    "config-secret": (
+        "The config would put a secret into generated files.",
+        "Remove it, and give it to Terraform by the backend's environment variable.",
+    ),
+    "bad-source": (
+        "A source is neither a CIDR block nor one of the cloud's own kinds of source.",
+        "Write it as 203.0.113.0/24 or 2001:db8::/32.",
+    ),
+    # clouds, regions and names
+    "cluster-name": ("The cluster's name is none that SkyPilot takes.", "Give one with `--cluster`."),
+    "cloud-default": (
+        "A task names no cloud, and the default is used.",
+        "Name the cloud in the task, or `clouds` in the config.",
+    ),
+    "cloud-left-out": (
+        "Some of a task's clouds cannot be managed, and the others were compiled.",
+        "Nothing, if that is what you want.",
+    ),
+    "cloud-unsupported": (
+        "The ports of this cloud cannot be managed by Terraform.",
+        "Do what the help says, or name another cloud.",
+    ),
+    "cloud-unknown": (
+        "SkyPilot knows no cloud of this name.",
+        "Check the spelling; `skyports-tf clouds` lists them.",
+    ),
+    "region-default": (
+        "A task names no region, and the default is used.",
+        "Pin the region in the task or in the config.",
+    ),
+    "region-missing": (
+        "The cloud needs a region, and none is named.",
+        "Name it in the task or in the config.",
+    ),
+    "region-invalid": ("The text is no region of the cloud.", "Check the spelling."),
+    "no-ports": (
+        "A task asks for no ports.",
+        "Nothing, if that is what you want; else add `resources.ports`.",
+    ),
+    "mode-unsupported": ("The cloud has no such mode.", "Use one of the modes that the help names."),
+    "user-hash-unknown": (
+        "SkyPilot's user hash is needed and unknown.",
+        "Set `user_hash` in the config or the variable SKYPILOT_USER_ID.",
+    ),
+    "name-too-long": (
+        "An object's name would be longer than the cloud allows.",
+        "Choose a shorter cluster name.",
+    ),
+    # limits of the clouds
+    "quota-exceeded": (
+        "More rules are needed than the cloud's quota allows.",
+        "Ask for fewer ranges or sources, or raise the quota and say so in the config.",
+    ),
+    "source-unsupported": ("The cloud takes no source of this kind.", "Use a kind that the help names."),
+    "bad-description": (
+        "The cloud takes no rule description with these characters.",
+        "Use the characters that the help names.",
+    ),
+    "bad-tag": ("The cloud takes no such tag.", "Change it as the message says."),
+    # the tree
+    "file-foreign": (
+        "A file that is not ours stands where a generated file belongs.",
+        "Move it away, or choose another `--out`.",
+    ),
+    "file-unwritable": (
+        "The tree cannot be written.",
+        "Check permissions and space; what was written is whole.",
+    ),
+    "ledger-invalid": ("A stack's stack.json is damaged.", "Restore it from version control."),
+    "cluster-unknown": ("The tree holds no such cluster or stack folder.", "Check the spelling and `--out`."),
+    "task-unknown": ("No ledger holds the task that `--forget` names.", "Name its file, or the task's name."),
+    # reading YAML
+    "yaml-syntax": ("The text is not valid YAML.", "Correct the place that the finding shows."),
+    "yaml-value": (
+        "YAML takes a text for a number, a date or the like, and it is none.",
+        "Quote it to keep it as text.",
+    ),
+    "yaml-too-deep": ("Lists and mappings nest deeper than any task file.", "Flatten the file."),
+    "yaml-alias-cycle": ("An alias leads back to the value that holds it.", "Write the value out."),
+    "yaml-alias-bomb": ("Aliases stand for far more values than any task file has.", "Write the values out."),
+    "repeated-key": (
+        "A key stands twice in one mapping, and only one value can count.",
+        "Remove one of the two; both places are in the finding.",
+    ),
+    # reading tasks
+    "not-a-mapping": ("A document is not a mapping of keys to values.", "Write `key: value` lines."),
+    "unknown-key": ("SkyPilot knows no such key here.", "Correct the key, or remove it."),
+    "missing-key": ("A key that is needed is missing.", "Add the key."),
+    "wrong-type": ("A value is of another type than SkyPilot takes here.", "Write the type that is named."),
+    "bad-value": (
+        "A value is of the right type, but not one that SkyPilot takes.",
+        "Write an allowed value.",
+    ),
+    "conflicting-keys": ("Two settings contradict each other.", "Keep one of them."),
+    "bad-port": (
+        "A port, or a range of ports, cannot be read.",
+        "Write ports from 1 to 65535, such as 8080 or 8000-8010.",
+    ),
+    "bad-infra": (
+        "`infra`, `cloud`, `region` or `zone` names no place.",
+        "Write cloud, cloud/region or cloud/region/zone.",
+    ),
+    "bad-accelerator": ("An accelerator cannot be read.", "Write NAME or NAME:COUNT, such as H100:8."),
+    "env-without-value": (
+        "An environment variable has no value.",
+        'Give it one in the task file; `""` is empty.',
+    ),
+    "bad-secret": ("A secret cannot be read.", "Write a mapping, or a list of `secrets:NAME`."),
+    "bad-header": (
+        "The first document is no header of a chain or a job group.",
+        "Keep `name` and `execution` in it.",
+    ),
+    "bad-job-group": (
+        "A job group, or a job of it, is not complete.",
+        "Give the group and every job a name of its own.",
+    ),
+    "no-tasks": ("The documents after the header hold no task.", "Write a task after the header."),
+    "skypilot-fails": (
+        "SkyPilot itself stops at this input with an internal error.",
+        "Write it as the finding says.",
+    ),
+    "yaml-number": (
+        "YAML 1.1 reads a number that differs from what is written.",
+        "Quote the port, or write it as a plain decimal number.",
+    ),
+    "overrides-ignored": (
+        "--ports and --infra do not apply to a file with several tasks.",
+        "Change the file, or split it.",
+    ),
+    "unknown-header-key": ("SkyPilot ignores this key in the header of a job group.", "Remove it."),
 }

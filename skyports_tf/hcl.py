@@ -45,11 +45,11 @@ def spell(value: Value, indent: int = 0) -> str:
     return f"[{', '.join(spell(item, indent) for item in value)}]"
 
 
-def spell_inline(value: Mapping[str, Value]) -> str:
+def spell_inline(value: Mapping[str, Value]) -> Expression:
     """A map on one line: `{ protocol = "tcp", from_port = 80 }`."""
     if not value:
-        return "{}"
-    return f"{{ {', '.join(f'{key(name)} = {spell(item)}' for name, item in value.items())} }}"
+        return Expression("{}")
+    return Expression(f"{{ {', '.join(f'{key(name)} = {spell(item)}' for name, item in value.items())} }}")
 
 
 def quote(text: str) -> str:

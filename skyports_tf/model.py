@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from skyports_tf.diagnostics import Span
+from skyports_tf.diagnostics import Diagnostic, Span
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source
 
@@ -117,7 +117,8 @@ class Stack:
     """One root module with one state: a cluster's ports at one place.
 
     `directory` is relative to the out folder (`jupyter/aws-us-east-1`); `settings` are the
-    cloud's own values, such as `vpc`.
+    cloud's own values, such as `vpc`, and `backend` the kind and settings of the Terraform backend
+    (None: local).
     """
 
     cluster: str
@@ -130,7 +131,7 @@ class Stack:
     name_on_cloud: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str | int | bool] = field(default_factory=dict)
-    backend: Mapping[str, object] = field(default_factory=dict)
+    backend: tuple[str, Mapping[str, Any]] | None = None
 
     @property
     def directory(self) -> str:
@@ -202,13 +203,18 @@ class ResourceCounts:
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
-    """A saved plan: `plan_file` is its path, None where the plan is empty and nothing was kept."""
+    """A saved plan: `plan_file` is its path, None where the plan is empty and nothing was kept.
+
+    `plan_digest` is the SHA-256 of that file, `warnings` are Terraform's own.
+    """
 
     stack: Stack
     changes: PortChanges
     counts: ResourceCounts
     plan_file: str | None = None
     outputs_changed: bool = False
+    plan_digest: str | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +236,7 @@ class StackStatus:
     rules: tuple[PortRule, ...] = ()
     nodes: tuple[Node, ...] = ()
     reason: str | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,3 +247,4 @@ class StackClosed:
     changes: PortChanges
     counts: ResourceCounts
     verified_empty: bool
+    warnings: tuple[Diagnostic, ...] = ()

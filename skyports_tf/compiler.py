@@ -1,0 +1,382 @@
+"""Compiles task files into the tree: read, resolve, merge with the ledgers, pack, render, write."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from skyports_tf.clouds import Cloud, load_cloud
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
+from skyports_tf.ledger import all_stacks, merge_entries, stacks_of
+from skyports_tf.model import GeneratedFile, LedgerEntry, Stack, StackMode, TaskDocument
+from skyports_tf.naming import name_on_cloud, name_on_cloud_pattern
+from skyports_tf.pack import pack_rules, rules_by_family
+from skyports_tf.render import render_module, render_stack, render_tree
+from skyports_tf.resolve import (
+    Demand,
+    Findings,
+    Flags,
+    Place,
+    cloud_settings,
+    resolve_document,
+    ssh_sources_of,
+)
+from skyports_tf.sources import Source, SourceError, parse_source
+from skyports_tf.task import TaskOverrides, read_tasks
+from skyports_tf.write import changed_files, locked_tree, write_tree
+
+
+@dataclass(frozen=True, slots=True)
+class CompileRequest:
+    """What to compile: task files, the config, and what the command line says beside it.
+
+    `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file or by name)
+    that leave the ledger.
+    """
+
+    tasks: tuple[str, ...]
+    config: Config = field(default_factory=Config)
+    out: str | None = None
+    cluster: str | None = None
+    overrides: TaskOverrides = field(default_factory=TaskOverrides)
+    sources: tuple[str, ...] = ()
+    ssh_sources: tuple[str, ...] = ()
+    retain: bool | None = None
+    attach: bool | None = None
+    forget: tuple[str, ...] = ()
+    user_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStack:
+    """A stack, its files, and whether they differ from what is on disk."""
+
+    stack: Stack
+    files: tuple[GeneratedFile, ...]
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """The tree as compiled: `pending` are the files that differ from what is on disk."""
+
+    out: str
+    stacks: tuple[CompiledStack, ...]
+    shared_files: tuple[GeneratedFile, ...]
+    pending: tuple[GeneratedFile, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def files(self) -> tuple[GeneratedFile, ...]:
+        """Every file: those of the tree, the modules, and the stacks'."""
+        return (*self.shared_files, *(file for item in self.stacks for file in item.files))
+
+
+def compile_tasks(request: CompileRequest) -> Compilation:
+    """Compile, and write nothing.
+
+    Raises `FindingsError` with the findings of all files.
+    """
+    return _compile(request, writing=False)
+
+
+def compile_tree(request: CompileRequest) -> Compilation:
+    """Compile and write the tree; two at once wait for each other.
+
+    Raises `FindingsError` with the findings of all files, and then nothing is written.
+    """
+    return _compile(request, writing=True)
+
+
+def _compile(request: CompileRequest, writing: bool) -> Compilation:
+    out = request.out or request.config.out
+    findings = Findings()
+    flags = _flags(request, findings)
+    demands = _read_demands(request, out, flags, findings)
+    _stop_on_errors(findings)
+    with locked_tree(out) if writing and (demands or request.forget) else nullcontext():
+        stacks = _merge(request, out, demands, flags, findings)
+        spans = {demand.place: (demand.path, demand.span) for demand in demands}
+        for stack in stacks:
+            _check_limits(stack, request.config, spans, findings)
+        _stop_on_errors(findings)
+        compilation = _render(out, stacks, tuple(findings.items))
+        if writing:
+            write_tree(out, compilation.pending)
+    return compilation
+
+
+def _stop_on_errors(findings: Findings) -> None:
+    if any(item.severity == "error" for item in findings.items):
+        raise FindingsError(findings.items)
+
+
+# -- reading ---------------------------------------------------------------------------
+
+
+def _flags(request: CompileRequest, findings: Findings) -> Flags:
+    mode: StackMode | None = None if request.attach is None else "attach" if request.attach else "takeover"
+    return Flags(
+        cluster=request.cluster,
+        sources=_parse_sources(request.sources, "--source", findings),
+        ssh_sources=_parse_sources(request.ssh_sources, "--ssh-source", findings),
+        retain=request.retain,
+        mode=mode,
+    )
+
+
+def _parse_sources(texts: Iterable[str], option: str, findings: Findings) -> tuple[Source, ...]:
+    found: dict[Source, None] = {}
+    for text in texts:
+        try:
+            found[parse_source(text)] = None
+        except SourceError as error:
+            findings.add(Diagnostic("bad-source", f"{option}: {error}"))
+    return tuple(sorted(found, key=lambda source: source.sort_key))
+
+
+def _read_demands(request: CompileRequest, out: str, flags: Flags, findings: Findings) -> list[Demand]:
+    demands: list[Demand] = []
+    base = os.path.dirname(os.path.abspath(out))
+    for path in dict.fromkeys(request.tasks):
+        document = _read(path, request.overrides, findings)
+        if document is not None:
+            file = os.path.relpath(os.path.abspath(path), base).replace(os.sep, "/")
+            demands.extend(resolve_document(document, file, request.config, flags, findings))
+    return demands
+
+
+def _read(path: str, overrides: TaskOverrides, findings: Findings) -> TaskDocument | None:
+    try:
+        found = read_tasks(path, overrides)
+    except FindingsError as error:
+        for item in error.diagnostics:
+            findings.add(item)
+        return None
+    for item in found.warnings:
+        findings.add(item)
+    return found.document
+
+
+# -- the ledger ------------------------------------------------------------------------
+
+
+def _merge(
+    request: CompileRequest, out: str, demands: Sequence[Demand], flags: Flags, findings: Findings
+) -> tuple[Stack, ...]:
+    """The stacks of every cluster that the demands touch, with the ledgers' other entries."""
+    asked: dict[Place, list[LedgerEntry]] = defaultdict(list)
+    files: dict[str, set[str]] = defaultdict(set)
+    for demand in demands:
+        asked[demand.place].append(demand.entry)
+        files[demand.place.cluster].add(demand.entry.file)
+    stacks: dict[Place, Stack] = {}
+    for cluster in files:
+        stacks.update((_place(stack), stack) for stack in stacks_of(out, cluster))
+    forgotten = _forget(request, out, stacks, findings)
+    retain = request.config.retain if flags.retain is None else flags.retain
+    merged = []
+    for place in sorted(
+        {*asked, *stacks}, key=lambda place: (place.cluster, place.cloud, place.region or "")
+    ):
+        old = stacks.get(place)
+        entries = merge_entries(
+            [
+                entry
+                for entry in (old.entries if old else ())
+                if (place, entry.file, entry.position) not in forgotten
+            ],
+            asked.get(place, []),
+            frozenset(files.get(place.cluster, ())),
+            retain,
+        )
+        if entries or old:
+            merged.append(_stack(place, old, entries, request, flags))
+    return tuple(merged)
+
+
+def _place(stack: Stack) -> Place:
+    return Place(stack.cluster, stack.cloud, stack.region)
+
+
+def _forget(
+    request: CompileRequest, out: str, stacks: dict[Place, Stack], findings: Findings
+) -> set[tuple[Place, str, int]]:
+    """The entries that `--forget` names; their stacks join `stacks`."""
+    forgotten: set[tuple[Place, str, int]] = set()
+    if not request.forget:
+        return forgotten
+    known = stacks_of(out, request.cluster) if request.cluster else all_stacks(out)
+    base = os.path.dirname(os.path.abspath(out))
+    for name in request.forget:
+        file = os.path.relpath(os.path.abspath(name), base).replace(os.sep, "/")
+        matches = [
+            (stack, entry)
+            for stack in known
+            for entry in stack.entries
+            if name in (entry.file, entry.task) or file == entry.file
+        ]
+        if not matches:
+            message = f"no ledger holds a task {name!r}"
+            findings.add(Diagnostic("task-unknown", message, help="name its file, or the task's name"))
+        for stack, entry in matches:
+            stacks.setdefault(_place(stack), stack)
+            forgotten.add((_place(stack), entry.file, entry.position))
+    return forgotten
+
+
+def _stack(
+    place: Place, old: Stack | None, entries: tuple[LedgerEntry, ...], request: CompileRequest, flags: Flags
+) -> Stack:
+    config, cloud = request.config, load_cloud(place.cloud)
+    settings = config.cloud_settings.get(cloud.name, {})
+    mode: StackMode = flags.mode or settings.get("mode") or (old.mode if old else cloud.modes[0])
+    ssh_sources = ssh_sources_of(place.cluster, config, flags) if mode == "takeover" else ()
+    return Stack(
+        cluster=place.cluster,
+        cloud=place.cloud,
+        region=place.region,
+        mode=mode,
+        entries=entries,
+        rules=pack_rules(entries),
+        ssh_sources=ssh_sources,
+        name_on_cloud=_name_on_cloud(place.cluster, cloud, request, old),
+        tags=dict(sorted(config.tags.items())),
+        settings=cloud_settings(cloud, config),
+        backend=(config.backend_kind, config.backend),
+    )
+
+
+def _name_on_cloud(cluster: str, cloud: Cloud, request: CompileRequest, old: Stack | None) -> str:
+    """The nodes' tag: exact where the user hash is known, else a pattern that any user's hash fits."""
+    user_hash = request.config.user_hash or request.user_hash
+    if user_hash:
+        return name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length)
+    return (old.name_on_cloud if old else None) or name_on_cloud_pattern(cluster)
+
+
+# -- checks ----------------------------------------------------------------------------
+
+
+def _check_limits(
+    stack: Stack, config: Config, spans: dict[Place, tuple[str, Span | None]], findings: Findings
+) -> None:
+    """Refuse what the cloud would refuse, before Terraform runs."""
+    cloud = load_cloud(stack.cloud)
+    path, span = spans.get(_place(stack), (None, None))
+    for code, message, help_text in (
+        *_mode_problems(stack, cloud),
+        *_name_problems(stack, cloud),
+        *_quota_problems(stack, cloud, config),
+        *_rule_problems(stack, cloud),
+        *_tag_problems(stack, cloud),
+    ):
+        findings.add(Diagnostic(code, f"{stack.name}: {message}", path, span, help=help_text))
+
+
+_Problem = tuple[str, str, "str | None"]
+
+
+def _mode_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
+    if stack.mode not in cloud.modes:
+        yield (
+            "mode-unsupported",
+            f"{cloud.name} has no mode {stack.mode!r}",
+            f"modes: {', '.join(cloud.modes)}",
+        )
+    elif stack.mode == "attach" and "?" in (stack.name_on_cloud or ""):
+        yield (
+            "user-hash-unknown",
+            "SkyPilot's user hash is needed to find the cluster's nodes, and it is unknown",
+            "set `user_hash` in the config or SKYPILOT_USER_ID; SkyPilot keeps it in ~/.sky/user_hash",
+        )
+
+
+def _name_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
+    for kind, name in cloud.names_of(stack.cluster, stack.mode).items():
+        if cloud.object_max_length and len(name) > cloud.object_max_length:
+            title = kind.replace("_", " ")
+            message = f"the {title}'s name has {len(name)} characters, {cloud.object_max_length} are allowed"
+            yield "name-too-long", message, "choose a shorter name with --cluster"
+
+
+def _quota_problems(stack: Stack, cloud: Cloud, config: Config) -> Iterable[_Problem]:
+    limit = cloud.limits["rules_per_group"]
+    allowed = config.cloud_settings.get(cloud.name, {}).get(limit.setting or "", limit.value)
+    twins = {source for source in stack.ssh_sources if _is_ssh_twin(stack, source)}
+    ssh = [source for source in stack.ssh_sources if source not in twins]
+    for family, need in rules_by_family(stack.rules, ssh, shared=int(stack.mode == "takeover")).items():
+        if need > allowed:
+            message = f"{need} {family} rules are needed, {allowed} are allowed: {need - allowed} too many"
+            raise_it = f"raise the quota and set `{cloud.name}.{limit.setting}` in the config, "
+            yield (
+                "quota-exceeded",
+                f"{message} ({limit.quota})",
+                raise_it + "or ask for fewer ranges or sources",
+            )
+
+
+def _is_ssh_twin(stack: Stack, source: Source) -> bool:
+    """Whether a port rule is the SSH rule for `source` over again; the module then makes it once."""
+    return any(
+        rule.source == source and rule.protocol == "tcp" and str(rule.ports) == "22" for rule in stack.rules
+    )
+
+
+def _rule_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
+    for source in sorted(
+        {*(rule.source for rule in stack.rules), *stack.ssh_sources}, key=lambda item: item.sort_key
+    ):
+        if source.kind not in cloud.sources:
+            known = ", ".join(sorted(cloud.sources))
+            yield (
+                "source-unsupported",
+                f"{cloud.name} takes no source such as {str(source)!r}",
+                f"it takes: {known}",
+            )
+    allowed = cloud.description
+    for description in sorted({rule.description for rule in stack.rules if rule.description}):
+        if allowed and not re.fullmatch(allowed.pattern, description):
+            message = f"{cloud.name} takes no rule description such as {description!r}"
+            yield "bad-description", message, f"allowed characters: {allowed.pattern}"
+
+
+def _tag_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
+    rule = cloud.tags
+    for name, value in stack.tags.items() if rule else ():
+        if not 1 <= len(name) <= rule.key_max_length or len(value) > rule.value_max_length:
+            lengths = (
+                f"a key has 1 to {rule.key_max_length} characters, a value up to {rule.value_max_length}"
+            )
+            yield "bad-tag", f"the tag {name!r} has the wrong length", lengths
+        if name.lower().startswith(rule.forbidden_prefix):
+            yield (
+                "bad-tag",
+                f"the tag {name!r} begins with {rule.forbidden_prefix!r}, which is reserved",
+                None,
+            )
+
+
+# -- the tree --------------------------------------------------------------------------
+
+
+def _render(out: str, stacks: Sequence[Stack], diagnostics: tuple[Diagnostic, ...]) -> Compilation:
+    clouds = sorted({stack.cloud for stack in stacks})
+    shared = (
+        [*render_tree(), *(file for name in clouds for file in render_module(load_cloud(name)))]
+        if stacks
+        else []
+    )
+    rendered = [(stack, render_stack(stack)) for stack in stacks]
+    everything = [*shared, *(file for _, files in rendered for file in files)]
+    pending = changed_files(out, everything)
+    changed = {file.path for file in pending}
+    compiled = tuple(
+        CompiledStack(stack, files, any(file.path in changed for file in files)) for stack, files in rendered
+    )
+    return Compilation(out, compiled, tuple(shared), pending, diagnostics)

@@ -1,0 +1,212 @@
+"""skyports.yaml: found in the current folder or above, every key optional."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skyports_tf.backends import STATE_KEYS, setting_problem
+from skyports_tf.clouds import managed_clouds
+from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
+from skyports_tf.model import Protocol
+from skyports_tf.ports import PortError, PortRange, parse_port_range
+from skyports_tf.schema import schema_findings
+from skyports_tf.source import YamlDocument, read_yaml
+from skyports_tf.sources import Source, SourceError, parse_source
+
+CONFIG_NAME = "skyports.yaml"
+DEFAULT_OUT = "infra"
+DEFAULT_CLOUDS = ("aws",)
+INTERNET = (Source("ipv4", "0.0.0.0/0"),)
+
+_KeyPath = tuple["str | int", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortRefinement:
+    """What the config says of a range of ports; None leaves it as it is."""
+
+    ports: PortRange
+    sources: tuple[Source, ...] | None = None
+    protocols: tuple[Protocol, ...] | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRule:
+    """What the config says of the clusters whose name matches the glob `cluster`."""
+
+    cluster: str
+    sources: tuple[Source, ...] | None = None
+    ssh_sources: tuple[Source, ...] | None = None
+    ports: tuple[PortRefinement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The config as read, or its defaults.
+
+    `path` is None where there is no file; `out` is relative to the current folder where it
+    lies below it. `cloud_settings` holds each cloud's own part; `document` gives findings on
+    settings their place.
+    """
+
+    path: str | None = None
+    out: str = DEFAULT_OUT
+    clouds: tuple[str, ...] = DEFAULT_CLOUDS
+    clouds_given: bool = False
+    user_hash: str | None = None
+    sources: tuple[Source, ...] = INTERNET
+    ssh_sources: tuple[Source, ...] = INTERNET
+    retain: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    backend_kind: str = "local"
+    backend: Mapping[str, Any] = field(default_factory=dict)
+    terraform_binary: str | None = None
+    rules: tuple[ClusterRule, ...] = ()
+    cloud_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    document: YamlDocument | None = field(default=None, compare=False, repr=False)
+
+    def finding(self, code: str, message: str, at: _KeyPath, help_text: str | None = None) -> Diagnostic:
+        """A finding on the setting `at`, with its place where there is a file."""
+        if self.document is None:
+            return Diagnostic(code, message, help=help_text)
+        return self.document.diagnostic(code, message, at, help=help_text)
+
+
+def find_config(start: Path) -> Path | None:
+    """The nearest skyports.yaml in `start` or a folder above it."""
+    for folder in (start, *start.parents):
+        candidate = folder / CONFIG_NAME
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read_config(path: str | None) -> Config:
+    """Read the config file at `path`; None gives the defaults.
+
+    Raises `FindingsError` with every finding of the file.
+    """
+    if path is None:
+        return Config()
+    document = read_yaml(path).documents[0]
+    findings = schema_findings("config", document)
+    if findings:
+        raise FindingsError(findings)
+    findings = [*_backend_findings(document), *_tag_findings(document)]
+    config = _Reader(document, findings).config(path)
+    if findings:
+        raise FindingsError(findings)
+    return config
+
+
+def _backend_findings(document: YamlDocument) -> Iterator[Diagnostic]:
+    for kind, settings in (document.data.get("backend") or {}).items():
+        if kind not in STATE_KEYS:
+            known = f"known backends: {', '.join(sorted(STATE_KEYS))}"
+            place = ("backend", kind)
+            help_text = suggest(kind, STATE_KEYS, known)
+            yield document.diagnostic(
+                "backend-unknown", f"unknown backend {kind!r}", place, key=True, help=help_text
+            )
+            continue
+        for name, value in (settings or {}).items():
+            problem = setting_problem(kind, str(name), value)
+            if problem:
+                yield document.diagnostic(*problem, ("backend", kind, name), key=True)
+
+
+def _tag_findings(document: YamlDocument) -> Iterator[Diagnostic]:
+    for name, value in (document.data.get("tags") or {}).items():
+        if "\0" in f"{name}{value}":
+            yield document.diagnostic(
+                "config-value", "a tag cannot hold a NUL character", ("tags", name), key=True
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns the checked data into a `Config`; what is still wrong goes to `findings`."""
+
+    document: YamlDocument
+    findings: list[Diagnostic]
+
+    def config(self, path: str) -> Config:
+        given: Mapping[str, Any] = {k: v for k, v in (self.document.data or {}).items() if v is not None}
+        backend_kind, backend = next(iter((given.get("backend") or {"local": None}).items()))
+        return Config(
+            path=path,
+            out=_relative_to_here(Path(path).parent / given.get("out", DEFAULT_OUT)),
+            clouds=tuple(given.get("clouds", DEFAULT_CLOUDS)),
+            clouds_given="clouds" in given,
+            user_hash=given.get("user_hash"),
+            sources=self.sources(given.get("sources"), ("sources",)) or INTERNET,
+            ssh_sources=self.sources(given.get("ssh_sources"), ("ssh_sources",), INTERNET) or (),
+            retain=given.get("retain", False),
+            tags=given.get("tags", {}),
+            backend_kind=backend_kind,
+            backend=backend or {},
+            terraform_binary=_binary_path(path, given.get("terraform", {}).get("binary")),
+            rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),
+            cloud_settings={name: value for name, value in given.items() if name in managed_clouds()},
+            document=self.document,
+        )
+
+    def sources(
+        self, texts: Sequence[str] | None, at: _KeyPath, default: tuple[Source, ...] | None = None
+    ) -> tuple[Source, ...] | None:
+        if texts is None or not isinstance(texts, list):
+            return default
+        found: dict[Source, None] = {}
+        for position, text in enumerate(texts):
+            try:
+                found[parse_source(str(text))] = None
+            except SourceError as error:
+                self.findings.append(self.document.diagnostic("bad-source", str(error), (*at, position)))
+        return tuple(sorted(found, key=lambda source: source.sort_key))
+
+    def rule(self, rule: Mapping[str, Any], at: _KeyPath) -> ClusterRule:
+        refinements = (
+            self.refinement(key, value or {}, (*at, "ports", key))
+            for key, value in rule.get("ports", {}).items()
+        )
+        return ClusterRule(
+            cluster=rule.get("cluster", ""),
+            sources=self.sources(rule.get("sources"), (*at, "sources")),
+            ssh_sources=self.sources(rule.get("ssh_sources"), (*at, "ssh_sources")),
+            ports=tuple(item for item in refinements if item is not None),
+        )
+
+    def refinement(self, key: object, value: Mapping[str, Any], at: _KeyPath) -> PortRefinement | None:
+        protocol = value.get("protocol")
+        try:
+            ports = parse_port_range(str(key))
+        except PortError as error:
+            self.findings.append(self.document.diagnostic("bad-port", str(error), at, key=True))
+            return None
+        return PortRefinement(
+            ports=ports,
+            sources=self.sources(value.get("sources"), (*at, "sources")),
+            protocols=(protocol,)
+            if isinstance(protocol, str)
+            else tuple(sorted(protocol))
+            if protocol
+            else None,
+            description=value.get("description"),
+        )
+
+
+def _relative_to_here(folder: Path) -> str:
+    relative = os.path.relpath(folder)
+    return str(folder) if relative.startswith("..") and folder.is_absolute() else relative
+
+
+def _binary_path(config_path: str, binary: str | None) -> str | None:
+    """A binary with a folder in its name is relative to the config; a bare name is looked for on PATH."""
+    if binary is None or os.sep not in binary:
+        return binary
+    return str(Path(config_path).parent / Path(binary).expanduser())

@@ -1,0 +1,276 @@
+"""The ledger: stack.json says what a stack was compiled from, task by task.
+
+A cluster's open ports are the union over the entries, so compiling one task replaces that
+task's entries and keeps the others, and nothing closes because a task has finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
+from skyports_tf.model import Grant, LedgerEntry, Stack
+from skyports_tf.naming import is_cluster_name
+from skyports_tf.pack import pack_rules
+from skyports_tf.ports import PortRange, PortSet, parse_port_range
+from skyports_tf.sources import Source, parse_source
+
+LEDGER_NAME = "stack.json"
+LEDGER_VERSION = 1
+#: What the file's first key says, so that a person knows and `write` can tell it is ours.
+GENERATED_BY = "skyports-tf; do not edit, the task files are the source"
+
+
+# -- entries ---------------------------------------------------------------------------
+
+
+def merge_entries(
+    old: Sequence[LedgerEntry], new: Sequence[LedgerEntry], compiled_files: frozenset[str], retain: bool
+) -> tuple[LedgerEntry, ...]:
+    """The entries after the files `compiled_files` were compiled to `new`, in a fixed order.
+
+    With `retain`, what an entry no longer asks for stays with it as retained grants; without
+    it, what was retained before goes.
+    """
+    kept = [entry for entry in old if entry.file not in compiled_files]
+    if retain:
+        new = list(_retaining([entry for entry in old if entry.file in compiled_files], new))
+    found = [*kept, *new]
+    return tuple(
+        sorted(
+            (entry for entry in found if entry.grants or entry.retained),
+            key=lambda entry: (entry.file, entry.position, entry.task or ""),
+        )
+    )
+
+
+def _retaining(old: Sequence[LedgerEntry], new: Sequence[LedgerEntry]) -> Iterator[LedgerEntry]:
+    """`new`, where each entry also holds what its predecessor of the same file and place asked for."""
+    before = {(entry.file, entry.position): entry for entry in old}
+    for entry in new:
+        previous = before.pop((entry.file, entry.position), None)
+        yield _with_retained(entry, previous) if previous else entry
+    for entry in before.values():
+        yield LedgerEntry(
+            entry.file, entry.task, entry.position, PortSet(), (), _merged((*entry.grants, *entry.retained))
+        )
+
+
+def _with_retained(entry: LedgerEntry, previous: LedgerEntry) -> LedgerEntry:
+    retained = []
+    for grant in (*previous.grants, *previous.retained):
+        wanted = PortSet.of(
+            item.ports
+            for item in entry.grants
+            if (item.protocol, item.source) == (grant.protocol, grant.source)
+        )
+        retained += [
+            Grant(grant.protocol, ports, grant.source, grant.description)
+            for ports in PortSet((grant.ports,)) - wanted
+        ]
+    return LedgerEntry(entry.file, entry.task, entry.position, entry.ports, entry.grants, _merged(retained))
+
+
+def _merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    return tuple(dict.fromkeys(sorted(grants, key=_grant_order)))
+
+
+def _grant_order(grant: Grant) -> tuple[object, ...]:
+    return grant.protocol, grant.ports, grant.source.sort_key, grant.description or ""
+
+
+# -- the file --------------------------------------------------------------------------
+
+
+def ledger_text(stack: Stack) -> str:
+    """stack.json for `stack`."""
+    return json.dumps(ledger_document(stack), indent=2) + "\n"
+
+
+def ledger_document(stack: Stack) -> dict[str, Any]:
+    """stack.json as plain data."""
+    return {
+        "generated_by": GENERATED_BY,
+        "version": LEDGER_VERSION,
+        "name": stack.name,
+        "cluster": stack.cluster,
+        "cloud": stack.cloud,
+        "region": stack.region,
+        "mode": stack.mode,
+        "name_on_cloud": stack.name_on_cloud,
+        "ssh_sources": [str(source) for source in stack.ssh_sources],
+        "tasks": [_entry_document(entry) for entry in stack.entries],
+    }
+
+
+def _entry_document(entry: LedgerEntry) -> dict[str, Any]:
+    return {
+        "file": entry.file,
+        "task": entry.task,
+        "position": entry.position,
+        "ports": [str(ports) for ports in entry.ports],
+        "rules": _grant_documents(entry.grants),
+        "retained": _grant_documents(entry.retained),
+    }
+
+
+def _grant_documents(grants: Sequence[Grant]) -> list[dict[str, Any]]:
+    """Grants that differ in their source alone become one rule with several sources."""
+    grouped: dict[tuple[Any, ...], list[Source]] = {}
+    for grant in sorted(grants, key=_grant_order):
+        grouped.setdefault((grant.protocol, grant.ports, grant.description), []).append(grant.source)
+    return [
+        {
+            "protocol": protocol,
+            "from_port": ports.first,
+            "to_port": ports.last,
+            "sources": [str(source) for source in sources],
+            "description": description,
+        }
+        for (protocol, ports, description), sources in grouped.items()
+    ]
+
+
+def read_stack(out: str, directory: str) -> Stack:
+    """The stack in folder `directory` of the tree `out`, as its ledger has it.
+
+    Raises `FindingsError` for a ledger that cannot be read, and `FileNotFoundError` where
+    there is none.
+    """
+    path = Path(out, directory, LEDGER_NAME)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        stack = _stack_of(document)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FindingsError(_bad_ledger(path, f"it cannot be read ({error})")) from None
+    if stack.directory != directory.replace(os.sep, "/"):
+        raise FindingsError(_bad_ledger(path, f"it is the ledger of {stack.directory!r}"))
+    return stack
+
+
+def _bad_ledger(path: Path, problem: str) -> Diagnostic:
+    help_text = (
+        "restore the file from version control, or remove the stack's folder after its ports are closed"
+    )
+    return Diagnostic(
+        "ledger-invalid", f"the stack's ledger is damaged: {problem}", str(path), help=help_text
+    )
+
+
+def _stack_of(document: Mapping[str, Any]) -> Stack:
+    if document["version"] != LEDGER_VERSION:
+        raise ValueError(f"version {document['version']} is not {LEDGER_VERSION}")
+    if not is_cluster_name(document["cluster"]) or document["mode"] not in ("takeover", "attach"):
+        raise ValueError("a name in it is none of ours")
+    entries = tuple(_entry_of(entry) for entry in document["tasks"])
+    return Stack(
+        cluster=document["cluster"],
+        cloud=document["cloud"],
+        region=document["region"],
+        mode=document["mode"],
+        entries=entries,
+        rules=pack_rules(entries),
+        ssh_sources=tuple(parse_source(text) for text in document["ssh_sources"]),
+        name_on_cloud=document["name_on_cloud"],
+    )
+
+
+def _entry_of(document: Mapping[str, Any]) -> LedgerEntry:
+    return LedgerEntry(
+        file=document["file"],
+        task=document["task"],
+        position=document["position"],
+        ports=PortSet.of(parse_port_range(text) for text in document["ports"]),
+        grants=tuple(_grants_of(document["rules"])),
+        retained=tuple(_grants_of(document["retained"])),
+    )
+
+
+def _grants_of(documents: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
+    for rule in documents:
+        if rule["protocol"] not in ("tcp", "udp"):
+            raise ValueError(f"unknown protocol {rule['protocol']!r}")
+        for text in rule["sources"]:
+            ports = PortRange(rule["from_port"], rule["to_port"])
+            yield Grant(rule["protocol"], ports, parse_source(text), rule["description"])
+
+
+# -- the tree --------------------------------------------------------------------------
+
+
+def stacks_of(out: str, cluster: str) -> tuple[Stack, ...]:
+    """The stacks of one cluster in the tree `out`, sorted; none where it has no folder."""
+    return tuple(read_stack(out, directory) for directory in _directories_of(out, cluster))
+
+
+def all_stacks(out: str) -> tuple[Stack, ...]:
+    """Every stack of the tree `out`, sorted by folder."""
+    return tuple(stack for cluster in _clusters_of(out) for stack in stacks_of(out, cluster))
+
+
+def find_stacks(out: str, names: Sequence[str]) -> tuple[Stack, ...]:
+    """The stacks that `names` name: clusters, or stack folders; all of them where none is named.
+
+    Raises `FindingsError` with a finding for each name that is neither.
+    """
+    if not names:
+        return all_stacks(out)
+    found: dict[str, Stack] = {}
+    findings = []
+    for name in names:
+        stacks = _named(out, name)
+        found.update((stack.directory, stack) for stack in stacks)
+        if not stacks:
+            findings.append(_unknown(out, name))
+    if findings:
+        raise FindingsError(findings)
+    return tuple(found[directory] for directory in sorted(found))
+
+
+def _named(out: str, name: str) -> tuple[Stack, ...]:
+    if is_cluster_name(name):
+        stacks = stacks_of(out, name)
+        if stacks:
+            return stacks
+    for folder in (Path(name), Path(out, name)):
+        relative = os.path.relpath(folder, out).replace(os.sep, "/")
+        if relative.startswith("..") or relative == ".":
+            continue
+        if (folder / LEDGER_NAME).is_file():
+            return (read_stack(out, relative),)
+        if "/" not in relative and folder.is_dir() and is_cluster_name(relative):
+            return stacks_of(out, relative)
+    return ()
+
+
+def _unknown(out: str, name: str) -> Diagnostic:
+    known = _clusters_of(out)
+    otherwise = f"known clusters: {', '.join(known)}" if known else "compile a task first"
+    message = f"no cluster or stack folder {name!r} in {out}"
+    return Diagnostic("cluster-unknown", message, help=suggest(name, known, otherwise))
+
+
+def _clusters_of(out: str) -> list[str]:
+    try:
+        with os.scandir(out) as items:
+            names = [item.name for item in items if is_cluster_name(item.name) and item.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name for name in names if _directories_of(out, name))
+
+
+def _directories_of(out: str, cluster: str) -> list[str]:
+    try:
+        with os.scandir(Path(out, cluster)) as items:
+            places = sorted(item.name for item in items)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [
+        f"{cluster}/{place}"
+        for place in places
+        if os.path.isfile(os.path.join(out, cluster, place, LEDGER_NAME))
+    ]

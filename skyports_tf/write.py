@@ -1,0 +1,143 @@
+"""Writes the tree: whole files or nothing, only what changed, only files that are ours."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.ledger import GENERATED_BY, LEDGER_NAME
+from skyports_tf.model import GeneratedFile
+from skyports_tf.render import HEADER, TEMPORARY_NAME
+
+_OUR_LEDGER = f'{{\n  "generated_by": "{GENERATED_BY}'.encode()
+_OUR_HEADER = HEADER.encode()
+
+
+@contextmanager
+def locked_tree(out: str) -> Iterator[None]:
+    """Hold the tree for one compile from its ledgers' reading to their writing; others wait.
+
+    The lock is on the folder itself and goes with the process, so nothing is left behind.
+    """
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise FindingsError(_cannot_write(out, error)) from None
+    try:
+        with suppress(OSError):  # a file system without locks is written to without one
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def changed_files(out: str, files: Sequence[GeneratedFile]) -> tuple[GeneratedFile, ...]:
+    """Those of `files` that differ from what is in `out`, in their order.
+
+    Raises `FindingsError` where a file that is not ours stands in the place of one.
+    """
+    changed = []
+    findings = []
+    for file in files:
+        path = os.path.join(out, file.path)
+        try:
+            found = _read(path)
+        except OSError as error:
+            findings.append(_cannot_write(path, error))
+            continue
+        if found is None:
+            changed.append(file)
+        elif found != file.text.encode():
+            if _is_ours(file.path, found):
+                changed.append(file)
+            else:
+                findings.append(_foreign(path))
+    if findings:
+        raise FindingsError(findings)
+    return tuple(changed)
+
+
+def write_tree(out: str, files: Iterable[GeneratedFile]) -> tuple[str, ...]:
+    """Write those of `files` that differ, each whole or not at all; give the paths written.
+
+    Raises `FindingsError` before the first write where one of them is not ours, and where the
+    file system refuses a write.
+    """
+    changed = changed_files(out, tuple(files))
+    made: set[str] = set()
+    for file in changed:
+        path = os.path.join(out, file.path)
+        folder = os.path.dirname(path)
+        try:
+            if folder not in made:
+                os.makedirs(folder, exist_ok=True)
+                made.add(folder)
+            _write_whole(folder, path, file.text.encode())
+        except OSError as error:
+            raise FindingsError(_cannot_write(path, error)) from None
+    return tuple(file.path for file in changed)
+
+
+def tree_diff(out: str, files: Iterable[GeneratedFile]) -> str:
+    """What writing `files` would change, as one unified diff; empty where nothing would."""
+    from difflib import unified_diff
+
+    lines: list[str] = []
+    for file in changed_files(out, tuple(files)):
+        path = os.path.join(out, file.path)
+        old = (_read(path) or b"").decode("utf-8", "replace")
+        before = f"a/{path}" if old else "/dev/null"
+        lines += unified_diff(old.splitlines(True), file.text.splitlines(True), before, f"b/{path}")
+    return "".join(lines)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _is_ours(path: str, text: bytes) -> bool:
+    return text.startswith(_OUR_LEDGER if path.endswith(LEDGER_NAME) else _OUR_HEADER)
+
+
+def _write_whole(folder: str, path: str, text: bytes) -> None:
+    """Write beside the file, flush to the disk, rename over it: a reader sees the old file or the new one."""
+    # one name for all: the tree is locked, so what a killed writer left is overwritten by the next
+    temporary = os.path.join(folder, TEMPORARY_NAME)
+    try:
+        with open(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _foreign(path: str) -> Diagnostic:
+    return Diagnostic(
+        "file-foreign",
+        "this file is not ours, and it stands where a generated file belongs",
+        path,
+        help="move it away, or choose another folder with --out",
+    )
+
+
+def _cannot_write(path: str, error: OSError) -> Diagnostic:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        reason = "a file stands where a folder belongs"
+    return Diagnostic("file-unwritable", f"cannot write: {reason}", path)
