@@ -1,0 +1,166 @@
+"""One child process that outlives our death and hears of a signal once.
+
+The child gets a session of its own, so that a terminal's Ctrl-C reaches us alone, and writes
+into unlinked files that we follow: pipes would break with us, and a broken pipe ends a Go
+program before it has saved its state. On SIGINT, SIGTERM or SIGHUP it gets one SIGINT (a
+second one would make Terraform give up at once) and all the time it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from skyports_tf.diagnostics import Diagnostic, InterruptedRunError
+
+_POLL_SECONDS = 0.04
+_CHUNK = 1 << 16
+_WATCHED = ("SIGINT", "SIGTERM", "SIGHUP")
+
+OnLine = Callable[[str], None]
+
+
+class Signals:
+    """The signal that asked us to stop, if one did; set by the handlers of `watch_signals`."""
+
+    __slots__ = ("received",)
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def check(self, doing: str) -> None:
+        """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""
+        if self.received is not None:
+            name = signal.Signals(self.received).name
+            finding = Diagnostic(
+                "interrupted", f"{doing}: stopped by {name}", help="run the same command again to go on"
+            )
+            raise InterruptedRunError(finding, self.received)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child ended: its exit code (negative: the signal that killed it), and all it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@contextmanager
+def watch_signals(doing: str) -> Iterator[Signals]:
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, until the block ends.
+
+    A noted signal ends the block with `InterruptedRunError`, whatever else went wrong in it.
+    Signals that are ignored (nohup) stay so; outside the main thread nothing is watched.
+    """
+    signals = Signals()
+    before = _install(signals) if threading.current_thread() is threading.main_thread() else {}
+    try:
+        yield signals
+    except Exception:
+        signals.check(doing)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    signals.check(doing)
+
+
+def _install(signals: Signals) -> dict[int, Callable[..., object] | int]:
+    def note(number: int, _frame: object) -> None:
+        if signals.received is None:
+            signals.received = number
+
+    before: dict[int, Callable[..., object] | int] = {}
+    for name in _WATCHED:
+        number = getattr(signal, name, None)
+        handler = signal.getsignal(number) if number is not None else None
+        if number is None or handler is None or handler == signal.SIG_IGN:
+            continue
+        before[number] = handler
+        signal.signal(number, note)
+    return before
+
+
+def run_child(
+    argv: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    signals: Signals,
+    on_line: OnLine | None = None,
+) -> ChildEnd:
+    """Run `argv` in `folder` with stdin closed and give its end; `on_line` hears stdout line by line.
+
+    Raises `OSError` where it cannot be started, and `InterruptedRunError` without starting it
+    where a signal has come before. A signal that comes later is passed on; the caller sees it
+    in `signals` after the child has ended.
+    """
+    signals.check(Path(argv[0]).name)
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        _follow(process, _Lines(stdout, on_line), signals)
+        return ChildEnd(process.returncode, _read_all(stdout), _read_all(stderr))
+
+
+class _Lines:
+    """Hands on the lines that have been written to a file since the last call."""
+
+    def __init__(self, file: IO[bytes], on_line: OnLine | None) -> None:
+        self._descriptor = file.fileno()
+        self._on_line = on_line
+        self._offset = 0
+        self._rest = b""
+
+    def hand_on(self, *, ended: bool = False) -> None:
+        if self._on_line is None:
+            return
+        # pread: the child shares our file offset
+        while chunk := os.pread(self._descriptor, _CHUNK, self._offset):
+            self._offset += len(chunk)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode("utf-8", "replace"))
+        if ended and self._rest:
+            self._on_line(self._rest.decode("utf-8", "replace"))
+
+
+def _follow(process: subprocess.Popen[bytes], lines: _Lines, signals: Signals) -> None:
+    # a thread waits, so that the end of the child is seen at once
+    waiter = threading.Thread(target=process.wait, daemon=True)
+    waiter.start()
+    told = False
+    try:
+        while waiter.is_alive():
+            if signals.received is not None and not told:
+                told = True
+                process.send_signal(signal.SIGINT)
+            waiter.join(_POLL_SECONDS)
+            lines.hand_on()
+        lines.hand_on(ended=True)
+    finally:
+        if waiter.is_alive():
+            if not told:
+                process.send_signal(signal.SIGINT)
+            waiter.join()
+
+
+def _read_all(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")

@@ -1,0 +1,166 @@
+"""One stack under Terraform: prepared when needed, its errors in Terraform's words, its progress told."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from skyports_tf.child import Signals, watch_signals
+from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
+from skyports_tf.initialization import StackPaths, needs_init, run_init
+from skyports_tf.model import Stack
+from skyports_tf.stream import Event, Record, Step
+from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
+
+Phase = Literal["init", "plan", "apply", "destroy", "verify"]
+
+_CHANGING = frozenset({"create", "update", "delete"})
+_NO_TIMEOUT = frozenset({"", "0", "0s"})
+# Terraform's and OpenTofu's advice in every error that init can mend
+_INIT_ADVICE = re.compile(r"\b(?:terraform|tofu)\s+init\b")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How Terraform is run: `binary` is terraform.binary of the config, the rest are flags of Terraform."""
+
+    binary: str | None = None
+    lock_timeout: str = "0s"
+    parallelism: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """How far a stack is: `done` of `total` steps, None where Terraform does not know how many there are."""
+
+    stack: str
+    phase: Phase
+    done: int
+    total: int | None
+    message: str
+
+
+Progress: TypeAlias = Callable[[ProgressEvent], None]
+
+
+def silent(event: ProgressEvent) -> None:
+    """A `Progress` that tells nobody."""
+
+
+class Execution:
+    """A stack's Terraform, and a caller who hears of its progress."""
+
+    def __init__(
+        self, stack: Stack, paths: StackPaths, settings: RunSettings, progress: Progress, signals: Signals
+    ) -> None:
+        self.stack = stack
+        self.paths = paths
+        self._lock_timeout = None if settings.lock_timeout in _NO_TIMEOUT else settings.lock_timeout
+        self._parallelism = settings.parallelism
+        self._progress = progress
+        self._signals = signals
+        self._initialized = False
+        program = find_program(settings.binary, os.environ)
+        self.terraform = Terraform(program, paths.folder, os.environ, signals)
+
+    @property
+    def flags(self) -> dict[str, Flag]:
+        """The flags of plan and apply that the user chose; None is not passed on."""
+        return {"lock_timeout": self._lock_timeout, "parallelism": self._parallelism}
+
+    def tell(self, phase: Phase, message: str, done: int = 0, total: int | None = None) -> None:
+        """Tell the caller how far the stack is."""
+        self._progress(ProgressEvent(self.stack.name, phase, done, total, message))
+
+    def prepare(self) -> None:
+        """Run `terraform init` where it is needed. Raises `TerraformError` where it fails."""
+        if needs_init(self.paths, self.terraform):
+            self._init()
+
+    def stream(
+        self,
+        phase: Phase,
+        call: Callable[[OnEvent], Run],
+        total: int | None = None,
+        ok: tuple[int, ...] = (0,),
+    ) -> Run:
+        """Run plan or apply; `total` is the number of changes to come, `ok` the exit codes of success.
+
+        Raises `TerraformError` where it fails.
+        """
+        return self.run(lambda: call(self._hearer(phase, total)), ok)
+
+    def run(self, call: Callable[[], Run], ok: tuple[int, ...] = (0,)) -> Run:
+        """Run a command, and once more after an init where that is what Terraform asks for.
+
+        Raises `TerraformError` where it fails, `InterruptedRunError` where a signal has come.
+        """
+        run = self._ended(call())
+        if run.code not in ok and not self._initialized and _INIT_ADVICE.search(run.words):
+            self._init()
+            run = self._ended(call())
+        if run.code not in ok:
+            raise self.failure(run)
+        return run
+
+    def failure(self, run: Run) -> TerraformError:
+        """The error of a run, with Terraform's own words."""
+        message = f"{self.stack.name}: terraform {run.command} failed"
+        return TerraformError(Diagnostic("terraform-failed", message), run.words)
+
+    def warnings(self, record: Record) -> tuple[Diagnostic, ...]:
+        """Terraform's warnings as findings."""
+        return tuple(
+            Diagnostic(
+                "terraform-warning",
+                f"{self.stack.name}: {warning.summary}",
+                help=" ".join(warning.detail.split()) or None,
+                severity="warning",
+            )
+            for warning in record.warnings
+        )
+
+    def _init(self) -> None:
+        self._initialized = True
+        self.tell("init", "Preparing providers and backend")
+        run = self._ended(run_init(self.paths, self.terraform, self._lock_timeout))
+        if run.code != 0:
+            raise self.failure(run)
+
+    def _ended(self, run: Run) -> Run:
+        self._signals.check(f"{self.stack.name}: terraform {run.command}")
+        return run
+
+    def _hearer(self, phase: Phase, total: int | None) -> OnEvent:
+        done = 0
+
+        def hear(event: Event) -> None:
+            nonlocal done
+            if not isinstance(event, Step):
+                return
+            counts = total is None or event.action in _CHANGING
+            done += counts and event.phase in ("complete", "errored")
+            self.tell(phase, event.message, done, total)
+
+        return hear
+
+
+@contextmanager
+def execution_of(out: str, stack: Stack, settings: RunSettings, progress: Progress) -> Iterator[Execution]:
+    """A stack's execution, prepared; signals are watched until the block ends.
+
+    Raises `FindingsError` where the stack's folder does not exist, `ProgramMissingError` where
+    there is no Terraform, `TerraformError` where init fails.
+    """
+    paths = StackPaths.of(out, stack, os.environ)
+    if not paths.folder.is_dir():
+        message = f"the folder of stack {stack.name} does not exist"
+        raise FindingsError(Diagnostic("stack-missing", message, path=f"{out}/{stack.directory}"))
+    with watch_signals(stack.name) as signals:
+        execution = Execution(stack, paths, settings, progress, signals)
+        execution.prepare()
+        yield execution

@@ -1,0 +1,177 @@
+"""`terraform init`, when it is needed and only then.
+
+A mark in the data folder says with which backend, module, providers, program and CLI config
+the stack was last prepared. Providers come through a shared plugin cache, so that a hundred
+stacks hold one copy; Terraform's cache does not bear two writers (Terraform CLI documentation,
+"Provider Plugin Cache"), so one of us at a time runs init.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from skyports_tf.model import Stack
+from skyports_tf.terraform import Run, Terraform
+
+MARK = "skyports.init"
+LOCK_FILE = ".terraform.lock.hcl"
+_LOCK_POLL_SECONDS = 0.05
+# the lines of main.tf that decide what init fetches
+_FETCHED = re.compile(rb"^\s*(?:source|version|required_version)\s*= \".*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class StackPaths:
+    """The folders of a stack: the tree, its own folder in it, and Terraform's data folder."""
+
+    out: Path
+    folder: Path
+    data: Path
+    cloud: str
+
+    @classmethod
+    def of(cls, out: str, stack: Stack, environment: Mapping[str, str]) -> StackPaths:
+        """The paths of `stack` under `out`, all absolute."""
+        root = Path(out).absolute()
+        folder = root / stack.directory
+        return cls(root, folder, folder / (environment.get("TF_DATA_DIR") or ".terraform"), stack.cloud)
+
+
+def needs_init(paths: StackPaths, terraform: Terraform) -> bool:
+    """Whether the folder was never prepared, or prepared for something else than it holds now."""
+    try:
+        mark = (paths.data / MARK).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return True
+    return mark != _fingerprint(paths, terraform) or not _providers_are_there(paths.data)
+
+
+def run_init(paths: StackPaths, terraform: Terraform, lock_timeout: str | None) -> Run:
+    """Run `terraform init`, under our lock, and mark the folder as prepared where it went through."""
+    with _init_lock(terraform):
+        (paths.data / MARK).unlink(missing_ok=True)
+        borrowed = _borrow_lock_file(paths)
+        extra = _plugin_cache(terraform.environment)
+        end = terraform.init(lock_timeout=lock_timeout, extra=extra)
+        if end.code != 0 and borrowed and terraform.signals.received is None:
+            # the sibling's lock file may be what is wrong
+            (paths.folder / LOCK_FILE).unlink(missing_ok=True)
+            end = terraform.init(lock_timeout=lock_timeout, extra=extra)
+    if end.code == 0:
+        with suppress(OSError):
+            (paths.data / MARK).write_text(_fingerprint(paths, terraform), encoding="ascii")
+    return end
+
+
+def _fingerprint(paths: StackPaths, terraform: Terraform) -> str:
+    digest = hashlib.sha256()
+    for part in _init_inputs(paths, terraform):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _init_inputs(paths: StackPaths, terraform: Terraform) -> Iterator[bytes]:
+    yield "\0".join(terraform.program.argv).encode("utf-8", "surrogateescape")
+    yield _content(paths.folder / "backend.tf")
+    yield from _FETCHED.findall(_content(paths.folder / "main.tf"))
+    yield _content(paths.out / "modules" / paths.cloud / "versions.tf")
+    yield _content(paths.folder / LOCK_FILE)
+    yield _content(_cli_config(terraform.environment))
+
+
+def _content(path: Path | None) -> bytes:
+    try:
+        return path.read_bytes() if path else b""
+    except OSError:
+        return b""
+
+
+def _cli_config(environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("TF_CLI_CONFIG_FILE")
+    if named:
+        return Path(named)
+    home = environment.get("HOME")
+    return Path(home) / ".terraformrc" if home else None
+
+
+def _providers_are_there(data: Path) -> bool:
+    """Whether no provider is a link into a folder that is gone."""
+    # host/namespace/type/version/platform
+    return all(found.exists() for found in (data / "providers").glob("*/*/*/*/*"))
+
+
+def _cache_folder(environment: Mapping[str, str]) -> Path | None:
+    base = environment.get("XDG_CACHE_HOME") or ""
+    home = environment.get("HOME") or ""
+    if Path(base).is_absolute():
+        return Path(base) / "skyports-tf"
+    return Path(home) / ".cache" / "skyports-tf" if Path(home).is_absolute() else None
+
+
+def _plugin_cache(environment: Mapping[str, str]) -> dict[str, str]:
+    """The plugin cache to use for init: empty where the user has chosen one, or none can be made."""
+    folder = _cache_folder(environment)
+    if environment.get("TF_PLUGIN_CACHE_DIR") or folder is None:
+        return {}
+    if b"plugin_cache_dir" in _content(_cli_config(environment)):
+        return {}
+    plugins = folder / "plugins"
+    return {"TF_PLUGIN_CACHE_DIR": str(plugins)} if _make_private(plugins) else {}
+
+
+def _make_private(folder: Path) -> bool:
+    """Make a folder that only we write to; False where it cannot be, or others write to it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+@contextmanager
+def _init_lock(terraform: Terraform) -> Iterator[None]:
+    import fcntl
+
+    folder = _cache_folder(terraform.environment)
+    if folder is None or not _make_private(folder):
+        yield
+        return
+    with (folder / "init.lock").open("ab") as file:
+        while True:
+            terraform.signals.check("terraform init")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_LOCK_POLL_SECONDS)
+        yield
+
+
+def _borrow_lock_file(paths: StackPaths) -> bool:
+    """Take over the provider versions and checksums of a sibling stack, where this one has none.
+
+    Terraform uses a cached provider only where a lock file vouches for it; and stacks of one
+    tree and one module should run one version of a provider.
+    """
+    own = paths.folder / LOCK_FILE
+    if own.exists():
+        return False
+    siblings = [
+        *paths.out.glob(f"*/{paths.cloud}/{LOCK_FILE}"),
+        *paths.out.glob(f"*/{paths.cloud}-*/{LOCK_FILE}"),
+    ]
+    for sibling in sorted(siblings):
+        with suppress(OSError):
+            shutil.copyfile(sibling, own)
+            return True
+    return False

@@ -1,0 +1,107 @@
+"""What a stack's state says, through Terraform: outputs, rules, addresses.
+
+`terraform output` starts no provider and costs a tenth of `terraform show`; but the outputs
+are those of the last apply that went through. A mark stands from before an apply until it has
+gone through, and while it stands the resources themselves are asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from skyports_tf.changes import OpenRule, group_rules, nodes_of, output_rules, stack_rules, state_rules
+from skyports_tf.execution import Execution
+from skyports_tf.initialization import StackPaths
+from skyports_tf.model import Stack, StackStatus
+from skyports_tf.terraform import read_json
+
+_MARK = "skyports.unfinished"
+_LOCAL_STATES = ("terraform.tfstate", "terraform.tfstate.d", "terraform.tfstate.backup")
+
+
+def never_applied(paths: StackPaths, stack: Stack) -> bool:
+    """Whether the state is kept in the stack's own folder, and there is none: told without Terraform."""
+    elsewhere = any(os.environ.get(name) for name in ("TF_WORKSPACE", "TF_DATA_DIR"))
+    if (
+        elsewhere
+        or (stack.backend is not None and stack.backend[0] != "local")
+        or _earlier_backend(paths) not in ("", "local")
+    ):
+        return False
+    return paths.folder.is_dir() and not any(os.path.lexists(paths.folder / name) for name in _LOCAL_STATES)
+
+
+def _earlier_backend(paths: StackPaths) -> str:
+    """The backend that the folder was last prepared for: its state may not have moved yet."""
+    try:
+        text = (paths.data / "terraform.tfstate").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return str((read_json(text).get("backend") or {}).get("type", ""))
+
+
+def mark_unfinished(paths: StackPaths) -> None:
+    """Note that the resources may be ahead of the outputs."""
+    (paths.data / _MARK).touch()
+
+
+def mark_finished(paths: StackPaths) -> None:
+    """Note that the outputs tell the truth."""
+    (paths.data / _MARK).unlink(missing_ok=True)
+
+
+def is_unfinished(paths: StackPaths) -> bool:
+    """Whether an apply was begun from here that has not gone through."""
+    return (paths.data / _MARK).exists()
+
+
+def read_outputs(execution: Execution) -> dict[str, Any]:
+    """The root module's outputs by name; empty where nothing was ever applied."""
+    outputs = read_json(execution.run(execution.terraform.output).stdout)
+    return {
+        name: output["value"]
+        for name, output in outputs.items()
+        if isinstance(output, dict) and "value" in output
+    }
+
+
+def read_addresses(execution: Execution) -> tuple[str, ...]:
+    """The addresses of everything in the state, data sources left out."""
+    run = execution.run(execution.terraform.state_list, ok=(0, 1))
+    if run.code == 1 and "No state file was found" not in run.words:
+        raise execution.failure(run)
+    return tuple(line for line in run.stdout.splitlines() if line and not _is_data(line))
+
+
+def _is_data(address: str) -> bool:
+    # module keys may hold dots, data sources have none in their own type and name
+    return address.startswith("data.") or ".data." in address.partition("[")[0]
+
+
+def read_open_rules(execution: Execution, outputs: Mapping[str, Any]) -> dict[str, OpenRule]:
+    """The port rules of the state by key; from the resources where the outputs can't be trusted."""
+    ahead = is_unfinished(execution.paths) or (not outputs and bool(read_addresses(execution)))
+    if not ahead:
+        return output_rules(outputs)
+    return state_rules(read_json(execution.run(execution.terraform.show).stdout))
+
+
+def status_of(stack: Stack, rules: Mapping[str, OpenRule], outputs: Mapping[str, Any]) -> StackStatus:
+    """The status of a stack from its rules and outputs."""
+    return StackStatus(
+        stack=stack,
+        state="open" if rules else "closed",
+        rules=group_rules(with_tasks(rules, stack).values()),
+        nodes=nodes_of(outputs),
+    )
+
+
+def with_tasks(rules: Mapping[str, OpenRule], stack: Stack) -> dict[str, OpenRule]:
+    """The rules, with the task files that ask for them in the stack."""
+    wanted = stack_rules(stack)
+    return {
+        key: OpenRule(*rule.opening, tasks=wanted[key].tasks if key in wanted else ())
+        for key, rule in rules.items()
+    }
