@@ -65,7 +65,7 @@ the shell's start-up file:
 |---|---|---|
 | bash 4.4 or newer | `~/.bashrc` | `eval "$(_SKYPORTS_TF_COMPLETE=bash_source skyports-tf)"` |
 | zsh | `~/.zshrc` | `eval "$(_SKYPORTS_TF_COMPLETE=zsh_source skyports-tf)"` |
-| fish | `~/.config/fish/completions/skyports-tf.fish` | `_SKYPORTS_TF_COMPLETE=fish_source skyports-tf \\| source` |
+| fish | `~/.config/fish/config.fish` | `_SKYPORTS_TF_COMPLETE=fish_source skyports-tf \\| source` |
 
 ## Environment
 

@@ -4,46 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import skyports_tf
-
-ROOT = Path(__file__).resolve().parent.parent
-INPUTS = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "Makefile")
-FOLDERS = ("skyports_tf", "templates", "examples", "docs", "bench", "tests", ".ci")
-NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.pyc", ".terraform")
-
-
-def run(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
-    """The standard output of a command that must succeed; what it said, where it does not."""
-    done = subprocess.run(
-        [str(argument) for argument in arguments],
-        cwd=cwd,
-        env=env or dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def copy_of_the_sources(target: Path) -> Path:
-    """A checkout of our own, so that parallel builds and the real tree don't meet."""
-    target.mkdir()
-    for name in INPUTS:
-        shutil.copy(ROOT / name, target / name)
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, target / name, ignore=NOT_SOURCES)
-    return target
+from tests.support.installs import ROOT, build, copy_sources, install, run
 
 
 def data_files() -> set[str]:
@@ -61,28 +29,19 @@ def python_files() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that was made from it."""
-    folder = tmp_path_factory.mktemp("built")
-    sources = copy_of_the_sources(folder / "sources")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, sources, cwd=folder)
-    return folder
+def sdist_and_wheel(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Both, built once; the wheel from the sdist."""
+    return build(tmp_path_factory.mktemp("built"))
 
 
-def environment(folder: Path) -> Path:
-    """The Python of a new virtual environment that finds our dependencies, but not this install of us."""
-    venv.create(folder, with_pip=False, symlinks=True)
-    purelib = sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)})
-    (Path(purelib) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return folder / "bin" / "python"
+@pytest.fixture(scope="module")
+def sdist(sdist_and_wheel: tuple[Path, Path]) -> Path:
+    return sdist_and_wheel[0]
 
 
-def install(folder: Path, *what: str | Path) -> Path:
-    """A new environment in `folder` with `what` installed; gives its Python."""
-    python = environment(folder)
-    options = ("--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed", "--quiet")
-    run(sys.executable, "-m", "pip", "--python", python, "install", *options, *what, cwd=folder)
-    return python
+@pytest.fixture(scope="module")
+def wheel(sdist_and_wheel: tuple[Path, Path]) -> Path:
+    return sdist_and_wheel[1]
 
 
 def assert_compiles_an_example(python: Path, folder: Path, origin: Path) -> None:
@@ -100,14 +59,12 @@ def assert_compiles_an_example(python: Path, folder: Path, origin: Path) -> None
     assert (folder / "infra/modules/aws/main.tf").exists()
 
 
-def test_the_wheel_carries_the_code_the_templates_and_the_schemas(built: Path) -> None:
-    (wheel,) = built.glob("*.whl")
+def test_the_wheel_carries_the_code_the_templates_and_the_schemas(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == python_files() | data_files()
 
 
-def test_the_sdist_carries_what_the_wheel_carries_and_the_tests(built: Path) -> None:
-    (sdist,) = built.glob("*.tar.gz")
+def test_the_sdist_carries_what_the_wheel_carries_and_the_tests(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     sources = {name.replace("skyports_tf/templates/", "templates/") for name in data_files()}
@@ -116,25 +73,25 @@ def test_the_sdist_carries_what_the_wheel_carries_and_the_tests(built: Path) -> 
     assert "examples/jupyter_lab.yaml" in names
 
 
-def test_the_metadata_names_the_script_the_licence_and_the_pythons(built: Path) -> None:
-    (wheel,) = built.glob("*.whl")
+def test_the_metadata_names_the_script_the_licence_and_the_pythons(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
         metadata = archive.read(f"{folder}/METADATA").decode()
-        assert "skyports-tf = skyports_tf.__main__:main" in archive.read(f"{folder}/entry_points.txt").decode()
+        assert (
+            "skyports-tf = skyports_tf.__main__:main" in archive.read(f"{folder}/entry_points.txt").decode()
+        )
     assert f"\nVersion: {skyports_tf.__version__}\n" in metadata
     assert "\nRequires-Python: >=3.10\n" in metadata
     assert "Apache-2.0" in metadata
     assert "Provides-Extra: embedded" in metadata
 
 
-def test_an_installed_wheel_compiles_a_task(built: Path, tmp_path: Path) -> None:
-    (wheel,) = built.glob("*.whl")
+def test_an_installed_wheel_compiles_a_task(wheel: Path, tmp_path: Path) -> None:
     python = install(tmp_path / "venv", wheel)
     assert_compiles_an_example(python, tmp_path, tmp_path / "venv")
 
 
 def test_an_editable_install_compiles_a_task(tmp_path: Path) -> None:
-    sources = copy_of_the_sources(tmp_path / "sources")
+    sources = copy_sources(tmp_path / "sources")
     python = install(tmp_path / "venv", "--editable", sources)
     assert_compiles_an_example(python, tmp_path, sources)

@@ -1,0 +1,109 @@
+"""Terraform runs: ours against the bare commands, on the same root module and a local AWS."""
+
+from __future__ import annotations
+
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measure import Comparison, PartResult, environment, in_turns, timed
+from bench.workspace import installed, memory_folder
+from tests.support.local_aws import cli_config, start_moto
+
+ROUNDS = 5
+_TASK = "name: four\nresources:\n  infra: aws/us-east-1\n  ports: [22022, 8080, 8888, 9000-9010]\nrun: echo\n"
+_STACK = "infra/four/aws-us-east-1"
+
+
+def run_part() -> PartResult:
+    """`apply` of four rules, and a `plan` without changes."""
+    with memory_folder() as folder, installed() as programs, _local_aws(folder) as (url, env):
+        runs = _Runs(folder, programs / "skyports-tf", url, env)
+        apply = in_turns({"ours": runs.apply, "bare": runs.bare_apply}, ROUNDS)
+        plan = in_turns({"ours": runs.plan, "bare": runs.bare_plan}, ROUNDS)
+    return PartResult(
+        "terraform",
+        "Terraform",
+        "Wall time against a local AWS. Each apply begins with a new folder and an empty cloud; the bare "
+        "side runs `terraform init`, `terraform plan -out` and `terraform apply` of that plan on the tree "
+        "that `compile` wrote (the compile is not counted); ours is `skyports-tf apply -y`, which "
+        "compiles, too.",
+        (
+            Comparison(
+                "`apply`, 4 rules : bare init, plan, apply", apply["ours"], apply["bare"], 1.1, ROUNDS
+            ),
+            Comparison("`plan` without changes : bare plan", plan["ours"], plan["bare"], 1.1, ROUNDS),
+        ),
+    )
+
+
+@contextmanager
+def _local_aws(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    with start_moto() as moto:
+        config = cli_config(folder)
+        yield (
+            moto.url,
+            environment(**moto.env, TF_CLI_CONFIG_FILE=str(config), XDG_CACHE_HOME=str(folder / "cache")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """The four sides, each on a folder of its own."""
+
+    folder: Path
+    program: Path
+    url: str
+    env: dict[str, str]
+
+    def apply(self) -> float:
+        """Ours: compile, init, plan, apply."""
+        folder = self._new("ours")
+        return timed([self.program, "apply", "-y", "task.yaml"], folder, self.env)
+
+    def bare_apply(self) -> float:
+        """Bare: init, plan, apply; the tree is compiled before."""
+        folder = self._new("bare")
+        timed([self.program, "compile", "task.yaml"], folder, self.env)
+        commands = (
+            ["init", "-input=false"],
+            ["plan", "-input=false", "-out=plan"],
+            ["apply", "-input=false", "plan"],
+        )
+        return sum(self._terraform(folder, *command) for command in commands)
+
+    def plan(self) -> float:
+        """Ours, where the last apply was ours or the bare one of the same rules."""
+        return timed([self.program, "plan", "task.yaml"], self._applied("ours"), self.env)
+
+    def bare_plan(self) -> float:
+        """Bare, on the very same folder and state."""
+        return self._terraform(self._applied("ours"), "plan", "-input=false")
+
+    def _terraform(self, folder: Path, *arguments: str) -> float:
+        terraform = (
+            self.env.get("TERRAFORM") or shutil.which("terraform") or shutil.which("tofu") or "terraform"
+        )
+        return timed([terraform, *arguments], folder / _STACK, {**self.env, "CHECKPOINT_DISABLE": "1"})
+
+    def _new(self, name: str) -> Path:
+        """A new folder with the task in it, and a cloud that holds nothing of an earlier round."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / "task.yaml").write_text(_TASK, encoding="utf-8")
+        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
+        return folder
+
+    def _applied(self, name: str) -> Path:
+        """The folder of that side, applied to the cloud as it is now."""
+        folder = self.folder / name
+        marker = folder / "applied"
+        if not marker.exists():
+            self.apply()
+            marker.touch()
+        return folder
