@@ -180,4 +180,29 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Change the file, or split it.",
     ),
     "unknown-header-key": ("SkyPilot ignores this key in the header of a job group.", "Remove it."),
+    # the command line
+    "tree-outdated": (
+        "A file of the tree differs from what the tasks compile to.",
+        "Run the same `compile` without `--check`, and commit the tree.",
+    ),
+    "not-confirmed": (
+        "Ports would change, and there is nobody to ask.",
+        "Look at `plan`, then say `--yes`.",
+    ),
+    "open-to-internet": (
+        "A plan opens ports to every address of the internet.",
+        "Name who may reach them: `--source`, or `sources` in skyports.yaml.",
+    ),
+    "endpoint-missing": (
+        "The cluster has no such endpoint, or no node of it is known.",
+        "Launch the cluster, apply again, and ask for a port that is open.",
+    ),
+    "endpoint-ambiguous": (
+        "The cluster runs in several places, so it has several addresses.",
+        "Name the folder of one stack.",
+    ),
+    "bad-user-hash": (
+        "The text is no user hash of SkyPilot's.",
+        "Write letters, digits and hyphens, as in SkyPilot's file ~/.sky/user_hash.",
+    ),
 }

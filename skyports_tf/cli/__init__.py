@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
 from skyports_tf import __version__
 from skyports_tf.cli.console import ColorChoice, Session
 
-if TYPE_CHECKING:
-    from skyports_tf.diagnostics import SkyportsError
-
 PROGRAM: Final = "skyports-tf"
 INTERRUPTED: Final = 130
+# EX_SOFTWARE of sysexits.h
+BUG: Final = 70
 
 
 class Verb(NamedTuple):
@@ -115,15 +114,8 @@ def _failed(session: Session, error: Exception) -> int:
         return _crashed(session)
     if session.json and session.failure is not None:
         session.echo_json(session.failure(error.diagnostics))
-    _explain(session, error)
+    session.explain(error)
     return error.exit_code
-
-
-def _explain(session: Session, error: SkyportsError) -> None:
-    session.report(error.diagnostics)
-    output = getattr(error, "output", "")
-    if output:
-        session.note(output.rstrip("\n"))
 
 
 def _crashed(session: Session) -> int:
@@ -131,4 +123,4 @@ def _crashed(session: Session) -> int:
 
     traceback.print_exc()
     session.note(f"\nThis is a bug in {PROGRAM} {__version__}: please report it with the lines above.")
-    return 70
+    return BUG

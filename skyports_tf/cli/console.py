@@ -6,17 +6,15 @@ the stream is a terminal; each stream decides for itself.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
 if TYPE_CHECKING:
-    from skyports_tf.diagnostics import Diagnostic
+    from skyports_tf.diagnostics import Diagnostic, SkyportsError
 
 ColorChoice = Literal["auto", "always", "never"]
 JsonDocument = Mapping[str, object]
@@ -24,19 +22,22 @@ JsonDocument = Mapping[str, object]
 _SEVERITY_COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-@dataclass(slots=True)
+# no dataclass: `--help` and `--version` come this far, and would pay for the import
 class Session:
-    """What the words before the verb ask for, and whether the answer is JSON.
+    """One call of the command line: what the words before the verb ask for, and how to answer.
 
     `failure` makes the JSON document of a call that ended with findings; a verb that speaks
     JSON sets it before it begins its work.
     """
 
-    config: str | None = None
-    color: ColorChoice = "auto"
-    verbose: bool = False
-    json: bool = False
-    failure: Callable[[Sequence[Diagnostic]], JsonDocument] | None = None
+    __slots__ = ("color", "config", "failure", "json", "verbose")
+
+    def __init__(self) -> None:
+        self.config: str | None = None
+        self.color: ColorChoice = "auto"
+        self.verbose = False
+        self.json = False
+        self.failure: Callable[[Sequence[Diagnostic]], JsonDocument] | None = None
 
     def echo(self, text: str) -> None:
         """Write a result to stdout, with its colours or without."""
@@ -48,12 +49,21 @@ class Session:
 
     def echo_json(self, document: JsonDocument) -> None:
         """Write the one JSON document to stdout: indented for a terminal, else on one line."""
+        import json
+
         click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None))
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Write findings to stderr, sorted, a blank line after each."""
         for item in sorted(diagnostics, key=lambda item: item.sort_key):
             self.note(_coloured(item) + "\n")
+
+    def explain(self, error: SkyportsError) -> None:
+        """Write a failure to stderr: its findings, and Terraform's own words where it ran."""
+        self.report(error.diagnostics)
+        output = getattr(error, "output", "")
+        if output:
+            self.note(output.rstrip("\n"))
 
 
 pass_session = click.make_pass_decorator(Session)
@@ -67,7 +77,21 @@ def wants_color(choice: ColorChoice, stream: TextIO) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
+    return is_live(stream)
+
+
+def is_live(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that can do more than print."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def confirm(question: str) -> bool:
+    """Ask on stderr; only `yes` or `y` is a yes, and the end of the input is a no."""
+    click.echo(f"{question} [y/N] ", err=True, nl=False)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        click.echo(err=True)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _coloured(item: Diagnostic) -> str:
@@ -75,13 +99,20 @@ def _coloured(item: Diagnostic) -> str:
 
     color = _SEVERITY_COLORS[item.severity]
     word = f"{item.severity}[{item.code}]"
-    lines = format_diagnostic(item).split("\n")
-    lines[0] = lines[0].replace(word, click.style(word, fg=color, bold=True), 1)
-    for number, line in enumerate(lines[1:], start=1):
-        text = line.lstrip()
-        if text.startswith("= help:"):
-            lines[number] = line.replace("= help:", click.style("= help:", fg="cyan"), 1)
-        elif number == 3 and text.startswith("|"):
-            bar, _, mark = line.partition("|")
-            lines[number] = f"{bar}|{click.style(mark, fg=color)}"
-    return "\n".join(lines)
+    head, *rest = format_diagnostic(item).split("\n")
+    return "\n".join(
+        [
+            head.replace(word, click.style(word, fg=color, bold=True), 1),
+            *(_tint(line, color) for line in rest),
+        ]
+    )
+
+
+def _tint(line: str, color: str) -> str:
+    """The caret and the word `help` in their colours; source lines stay as they are."""
+    margin, bar, mark = line.partition("|")
+    if bar and not margin.strip() and mark.strip():
+        return f"{margin}|{click.style(mark, fg=color)}"
+    if line.lstrip().startswith("= help:"):
+        return line.replace("= help:", click.style("= help:", fg="cyan"), 1)
+    return line

@@ -1,0 +1,77 @@
+"""`skyports-tf apply`."""
+
+from __future__ import annotations
+
+import click
+
+from skyports_tf.cli.console import Session, pass_session
+from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
+from skyports_tf.cli.plan import answer_json, answer_plan, has_changes
+from skyports_tf.cli.running import Outcome, agree, explain_failures, plan_all, run_each, run_settings
+from skyports_tf.cli.tasks import compile_request
+from skyports_tf.compiler import Compilation, compile_tree
+from skyports_tf.lifecycle import RunSettings, apply_plan, read_status
+from skyports_tf.model import StackPlan, StackStatus
+from skyports_tf.report.status import status_text
+
+DECLINED = 1
+
+
+@click.command()
+@task_options()
+@yes_option
+@lock_timeout_option
+@pass_session
+def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) -> int:
+    """Plan, ask, apply that very plan, show the endpoints.
+
+    Every stack is planned before anything is asked or applied.
+    """
+    request = compile_request(session, options)
+    compilation = compile_tree(request)
+    session.report(compilation.diagnostics)
+    settings = run_settings(request.config, lock_timeout)
+    planned = plan_all(session, compilation, settings)
+    if not session.json:
+        answer_plan(session, compilation, planned)
+    if planned.interrupted:
+        return _finish(session, compilation, planned, Outcome())
+    if any(plan.counts.any for plan in planned.results) and not agree(session, yes, "Apply these changes?"):
+        session.note("Nothing was applied.")
+        explain_failures(session, planned.failures)
+        return DECLINED
+    applied = _apply_all(session, compilation.out, planned, settings)
+    return _finish(session, compilation, planned, applied)
+
+
+def _apply_all(
+    session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
+) -> Outcome[tuple[StackPlan, StackStatus]]:
+    return run_each(
+        session,
+        planned.results,
+        lambda plan, progress: (
+            plan,
+            apply_plan(out, plan, settings, progress)
+            if has_changes(plan)
+            else read_status(out, plan.stack, settings),
+        ),
+    )
+
+
+def _finish(
+    session: Session,
+    compilation: Compilation,
+    planned: Outcome[StackPlan],
+    applied: Outcome[tuple[StackPlan, StackStatus]],
+) -> int:
+    statuses = [status for _, status in applied.results]
+    for status in statuses:
+        session.report(status.warnings)
+    failures = [*planned.failures, *applied.failures]
+    if session.json:
+        plans = [plan for plan, _ in applied.results]
+        answer_json(session, compilation, plans, [item for error in failures for item in error.diagnostics])
+    elif statuses:
+        session.echo(f"\n{status_text(statuses)}")
+    return explain_failures(session, failures)

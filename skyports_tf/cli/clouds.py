@@ -1,0 +1,25 @@
+"""`skyports-tf clouds`."""
+
+from __future__ import annotations
+
+import click
+
+from skyports_tf.cli.console import Session, pass_session
+from skyports_tf.cli.options import json_option
+from skyports_tf.clouds import load_cloud, managed_clouds, unmanaged_clouds
+from skyports_tf.report.catalog import clouds_text
+from skyports_tf.report.json_output import clouds_json
+
+
+@click.command()
+@json_option
+@pass_session
+def clouds(session: Session) -> int:
+    """Show the clouds, their limits, and for each cloud that cannot be had, why."""
+    managed = [load_cloud(name) for name in managed_clouds()]
+    others = list(unmanaged_clouds().values())
+    if session.json:
+        session.echo_json(clouds_json(managed, others))
+    else:
+        session.echo(clouds_text(managed, others))
+    return 0

@@ -1,0 +1,78 @@
+"""`skyports-tf compile`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from skyports_tf.cli.console import Session, pass_session
+from skyports_tf.cli.options import TaskOptions, task_options
+from skyports_tf.cli.tasks import compile_request
+from skyports_tf.compiler import Compilation, compile_tasks, compile_tree
+from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.write import tree_diff
+
+
+@click.command("compile")
+@task_options(required=False)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the tree differs.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change as a unified diff.")
+@click.option("--stdout", is_flag=True, help="Write nothing; show the files.")
+@click.option("--forget", multiple=True, metavar="TASK", help="Take a task out of the ledger; repeatable.")
+@pass_session
+def compile_(
+    session: Session, options: TaskOptions, check: bool, diff: bool, stdout: bool, forget: tuple[str, ...]
+) -> int:
+    """Write the Terraform of task files.
+
+    TASK... are SkyPilot task files. Of several, all findings are told, and nothing is written
+    when there is one.
+    """
+    if not (options.files or forget):
+        raise click.UsageError("Name a TASK, or one to --forget.")
+    if session.json and stdout:
+        raise click.UsageError("--stdout and --json exclude each other.")
+    writing = not (check or diff or stdout)
+    compiling = compile_tree if writing else compile_tasks
+    compilation = compiling(compile_request(session, options, forget))
+    if stdout:
+        _print_files(compilation)
+    if diff:
+        _print_diff(session, compilation)
+    findings = _outdated(compilation) if check else []
+    _answer(session, compilation, findings, silent=not writing)
+    return 1 if findings else 0
+
+
+def _answer(session: Session, compilation: Compilation, findings: list[Diagnostic], silent: bool) -> None:
+    diagnostics = [*compilation.diagnostics, *findings]
+    session.report(diagnostics)
+    if session.json:
+        from skyports_tf.report.json_output import compiled_json, tree_json
+
+        stacks = [compiled_json(item) for item in compilation.stacks]
+        session.echo_json(tree_json(compilation.out, stacks, diagnostics))
+    elif not silent:
+        from skyports_tf.report.text import compiled_text
+
+        session.echo(compiled_text(compilation))
+
+
+def _print_files(compilation: Compilation) -> None:
+    for file in compilation.files:
+        click.echo(f"# {os.path.join(compilation.out, file.path)}\n{file.text}")
+
+
+def _print_diff(session: Session, compilation: Compilation) -> None:
+    # beside JSON, stdout holds the one document alone
+    click.echo(tree_diff(compilation.out, compilation.files), nl=False, err=session.json, color=False)
+
+
+def _outdated(compilation: Compilation) -> list[Diagnostic]:
+    message = "the file differs from what the tasks compile to"
+    helps = ["run the same command without --check", *[None] * len(compilation.pending)]
+    return [
+        Diagnostic("tree-outdated", message, os.path.join(compilation.out, file.path), help=help_text)
+        for file, help_text in zip(compilation.pending, helps, strict=False)
+    ]

@@ -1,0 +1,83 @@
+"""`skyports-tf destroy`, also called `down`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from skyports_tf.cli.console import Session, pass_session
+from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
+from skyports_tf.cli.running import Outcome, agree, explain_failures, run_each, run_settings
+from skyports_tf.cli.tasks import answer_failures, session_config
+from skyports_tf.ledger import find_stacks
+from skyports_tf.lifecycle import RunSettings, close_stack, plan_close
+from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.report.json_output import closed_json, kept_json, tree_json
+from skyports_tf.report.text import closed_text, closing_text
+
+DECLINED = 1
+_GENERATED = ("*.tf", "stack.json")
+
+
+@click.command()
+@cluster_names(required=True)
+@yes_option
+@lock_timeout_option
+@out_option
+@json_option
+@pass_session
+def destroy(
+    session: Session, clusters: tuple[str, ...], yes: bool, lock_timeout: str, out: str | None
+) -> int:
+    """Close a cluster's ports, remove its groups and rules, and prove that nothing is left.
+
+    CLUSTER... are names of clusters, or folders of stacks.
+    """
+    answer_failures(session, out)
+    config = session_config(session)
+    tree = out or config.out
+    settings = run_settings(config, lock_timeout)
+    stacks = find_stacks(tree, clusters)
+    planned = run_each(session, stacks, lambda stack, progress: plan_close(tree, stack, settings, progress))
+    open_plans = [plan for plan in planned.results if plan.counts.any]
+    if open_plans and not session.json:
+        session.echo(closing_text(open_plans))
+    if planned.interrupted:
+        return _finish(session, tree, planned, Outcome())
+    if open_plans and not agree(session, yes, "Close these ports?"):
+        session.note("Nothing was closed.")
+        explain_failures(session, planned.failures)
+        return DECLINED
+    return _finish(session, tree, planned, _close_all(session, tree, planned, settings))
+
+
+def _close_all(
+    session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
+) -> Outcome[StackClosed]:
+    return run_each(
+        session, planned.results, lambda plan, progress: close_stack(out, plan, settings, progress)
+    )
+
+
+def _finish(session: Session, out: str, planned: Outcome[StackPlan], closed: Outcome[StackClosed]) -> int:
+    failures = [*planned.failures, *closed.failures]
+    warnings = [item for plan in planned.results for item in plan.warnings]
+    warnings += [item for result in closed.results for item in result.warnings]
+    session.report(warnings)
+    if session.json:
+        found = [*warnings, *(item for error in failures for item in error.diagnostics)]
+        session.echo_json(tree_json(out, _stacks_json(out, closed.results), found))
+    elif closed.results:
+        session.echo(closed_text(closed.results))
+    return explain_failures(session, failures)
+
+
+def _stacks_json(out: str, closed: Sequence[StackClosed]) -> list[dict[str, object]]:
+    return [closed_json(kept_json(item.stack, _files(out, item.stack)), item) for item in closed]
+
+
+def _files(out: str, stack: Stack) -> list[str]:
+    folder = Path(out, stack.directory)
+    return [path.name for pattern in _GENERATED for path in folder.glob(pattern)]

@@ -1,0 +1,69 @@
+"""`skyports-tf plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from skyports_tf.cli.console import Session, pass_session
+from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options
+from skyports_tf.cli.running import Outcome, explain_failures, plan_all, run_settings
+from skyports_tf.cli.tasks import compile_request
+from skyports_tf.compiler import Compilation, compile_tree
+from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.model import StackPlan
+from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
+from skyports_tf.report.text import exposure_warnings, plan_text
+
+CHANGES = 2
+
+
+@click.command()
+@task_options()
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit 0 without changes, 1 on any error, 2 with changes."
+)
+@lock_timeout_option
+@pass_session
+def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_timeout: str) -> int:
+    """Compile, then show which ports open, change and close.
+
+    The plans are saved in the stacks' folders.
+    """
+    request = compile_request(session, options)
+    compilation = compile_tree(request)
+    session.report(compilation.diagnostics)
+    planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
+    answer_plan(session, compilation, planned)
+    code = explain_failures(session, planned.failures)
+    if detailed_exitcode and code == 0:
+        return CHANGES if any(has_changes(item) for item in planned.results) else 0
+    return code
+
+
+def has_changes(plan: StackPlan) -> bool:
+    """Whether Terraform has anything to do, be it to record an output."""
+    return plan.counts.any or plan.outputs_changed
+
+
+def answer_plan(session: Session, compilation: Compilation, planned: Outcome[StackPlan]) -> None:
+    """Show what was planned, as text or as JSON."""
+    plans = planned.results
+    for item in plans:
+        session.report(item.warnings)
+    if session.json:
+        answer_json(session, compilation, plans, planned.diagnostics)
+    elif plans or not planned.failures:
+        session.echo(plan_text(plans))
+
+
+def answer_json(
+    session: Session, compilation: Compilation, plans: Sequence[StackPlan], failed: Sequence[Diagnostic]
+) -> None:
+    """The JSON document of `plan`, and of `apply`, where `plans` are those that were applied."""
+    compiled = {item.stack.directory: compiled_json(item) for item in compilation.stacks}
+    stacks = [planned_json(compiled[item.stack.directory], item) for item in plans]
+    found = [*compilation.diagnostics, *failed, *exposure_warnings(plans)]
+    found += [warning for item in plans for warning in item.warnings]
+    session.echo_json(tree_json(compilation.out, stacks, found))

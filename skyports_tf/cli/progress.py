@@ -1,0 +1,83 @@
+"""Live progress on stderr: a bar on a terminal, plain lines elsewhere, nothing beside JSON."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from types import TracebackType
+from typing import TextIO
+
+from skyports_tf.cli.console import Session, is_live
+from skyports_tf.diagnostics import visible
+from skyports_tf.lifecycle import Progress, ProgressEvent
+
+_BAR_WIDTH = 24
+_NARROWEST_BAR = 60
+_CLEAR_LINE = "\r\x1b[K"
+
+
+class ProgressDisplay:
+    """Shows events one after the other; as a context it leaves no half line behind."""
+
+    def __init__(self, stream: TextIO, live: bool) -> None:
+        self._stream = stream
+        self._live = live
+        self._last = ""
+
+    def __enter__(self) -> Progress:
+        return self.show
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live and self._last:
+            self._write(_CLEAR_LINE)
+
+    def show(self, event: ProgressEvent) -> None:
+        """Show one event; one that reads like the last is left out."""
+        line = bar_line(event, shutil.get_terminal_size().columns) if self._live else plain_line(event)
+        if line == self._last:
+            return
+        self._last = line
+        self._write(f"{_CLEAR_LINE}{line}" if self._live else f"{line}\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+class _Silence(ProgressDisplay):
+    def show(self, event: ProgressEvent) -> None:
+        """Show nothing."""
+
+
+def progress_display(session: Session) -> ProgressDisplay:
+    """The display that fits the call: silent beside JSON, a bar on a terminal, lines elsewhere."""
+    if session.json:
+        return _Silence(sys.stderr, live=False)
+    return ProgressDisplay(sys.stderr, is_live(sys.stderr) and not session.verbose)
+
+
+def plain_line(event: ProgressEvent) -> str:
+    """An event as a line of a log."""
+    told = f"{event.stack}: {event.phase}"
+    if event.total:
+        told += f" {event.done}/{event.total}"
+    return f"{told}: {visible(event.message)}" if event.message else told
+
+
+def bar_line(event: ProgressEvent, width: int) -> str:
+    """An event as a line that fits a terminal of `width` columns, with a bar where there is room."""
+    told = f"{event.stack}  {event.phase}"
+    if event.total:
+        done = min(event.done, event.total)
+        if width >= _NARROWEST_BAR:
+            filled = _BAR_WIDTH * done // event.total
+            told += f"  [{'#' * filled}{'.' * (_BAR_WIDTH - filled)}]"
+        told += f"  {done}/{event.total}"
+    if event.message:
+        told += f"  {visible(event.message)}"
+    return told[: max(width - 1, 0)]

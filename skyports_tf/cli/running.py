@@ -1,0 +1,91 @@
+"""What the verbs that run Terraform share: stack after stack, and what came of them.
+
+A stack that fails does not hide the others; a signal ends the whole run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from skyports_tf.cli.console import Session, confirm
+from skyports_tf.cli.progress import progress_display
+from skyports_tf.compiler import Compilation
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic, FindingsError, InterruptedRunError, SkyportsError
+from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
+from skyports_tf.model import StackPlan
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Result]):
+    """What succeeded, and what failed."""
+
+    results: list[Result] = field(default_factory=list)
+    failures: list[SkyportsError] = field(default_factory=list)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """The findings of all failures."""
+        return [item for error in self.failures for item in error.diagnostics]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the run."""
+        return any(isinstance(error, InterruptedRunError) for error in self.failures)
+
+
+def run_each(
+    session: Session, stacks: Iterable[Given], step: Callable[[Given, Progress], Result]
+) -> Outcome[Result]:
+    """Take the step for each stack, whatever became of the one before; stop at a signal."""
+    outcome: Outcome[Result] = Outcome()
+    with progress_display(session) as progress:
+        for stack in stacks:
+            try:
+                outcome.results.append(step(stack, progress))
+            except InterruptedRunError as error:
+                outcome.failures.append(error)
+                break
+            except SkyportsError as error:
+                outcome.failures.append(error)
+    return outcome
+
+
+def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
+    """Plan every stack of the compilation, also those that lost their last port."""
+    stacks = [item.stack for item in compilation.stacks]
+    return run_each(
+        session, stacks, lambda stack, progress: plan_stack(compilation.out, stack, settings, progress)
+    )
+
+
+def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:
+    """How Terraform is to run."""
+    return RunSettings(binary=config.terraform_binary, lock_timeout=lock_timeout)
+
+
+def explain_failures(session: Session, failures: Sequence[SkyportsError]) -> int:
+    """Tell what failed, and give the exit code of the worst, 0 where nothing did."""
+    for error in failures:
+        session.explain(error)
+    return max((error.exit_code for error in failures), default=0)
+
+
+def agree(session: Session, yes: bool, question: str) -> bool:
+    """Whether the user wants it done: `--yes`, or the answer to the question.
+
+    Raises `FindingsError` where nobody can be asked.
+    """
+    if yes:
+        return True
+    if session.json or not sys.stdin.isatty():
+        where = "beside --json" if session.json else "where the input is no terminal"
+        message = f"nothing was done: nobody can be asked {where}"
+        raise FindingsError(Diagnostic("not-confirmed", message, help="say --yes to go ahead unasked"))
+    return confirm(question)

@@ -1,0 +1,174 @@
+"""The JSON that the verbs answer with: keys always present, in a fixed order (schemas/*.schema.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from skyports_tf.clouds import Cloud, UnmanagedCloud
+from skyports_tf.compiler import CompiledStack
+from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.model import (
+    PortChanges,
+    PortRule,
+    ResourceCounts,
+    Stack,
+    StackClosed,
+    StackPlan,
+    StackStatus,
+)
+from skyports_tf.report.diagnostics import diagnostic_json
+from skyports_tf.report.endpoints import endpoints
+from skyports_tf.report.rules import port_texts, task_files, wanted_rules
+
+VERSION = 1
+Json = dict[str, Any]
+
+
+def tree_json(out: str, stacks: Iterable[Json], diagnostics: Iterable[Diagnostic]) -> Json:
+    """The document of `compile`, `plan`, `apply` and `destroy`."""
+    return {"version": VERSION, "out": out, "stacks": list(stacks), "diagnostics": _findings(diagnostics)}
+
+
+def status_json(statuses: Iterable[StackStatus], diagnostics: Iterable[Diagnostic]) -> Json:
+    """The document of `status`."""
+    stacks = [_status_json(status) for status in statuses]
+    return {"version": VERSION, "stacks": stacks, "diagnostics": _findings(diagnostics)}
+
+
+def compiled_json(compiled: CompiledStack) -> Json:
+    """A stack of `compile`: what it is, its files relative to its folder, and whether they changed."""
+    prefix = f"{compiled.stack.directory}/"
+    files = sorted(item.path.removeprefix(prefix) for item in compiled.files if item.path.startswith(prefix))
+    return {**_stack_json(compiled.stack), "files": files, "changed": compiled.changed}
+
+
+def kept_json(stack: Stack, files: Iterable[str]) -> Json:
+    """A stack of `destroy`, which compiles nothing: its files as they are in the tree."""
+    return {**_stack_json(stack), "files": sorted(files), "changed": False}
+
+
+def planned_json(stack: Json, plan: StackPlan) -> Json:
+    """A stack of `plan` and `apply`: that of `compile`, and what the plan does."""
+    return {**stack, **_run_json(plan.changes, plan.counts)}
+
+
+def closed_json(stack: Json, closed: StackClosed) -> Json:
+    """A stack of `destroy`: what was closed, and whether nothing is left."""
+    return {**stack, **_run_json(closed.changes, closed.counts), "verified_empty": closed.verified_empty}
+
+
+def rule_json(rule: PortRule) -> Json:
+    """A rule in port words."""
+    return {
+        "protocol": rule.protocol,
+        "from_port": rule.from_port,
+        "to_port": rule.to_port,
+        "sources": list(rule.sources),
+        "tasks": list(rule.tasks),
+    }
+
+
+def names_json(
+    cluster: str, user_hash: str | None, clouds: Mapping[str, Json], diagnostics: Iterable[Diagnostic]
+) -> Json:
+    """The document of `names`: each cloud's names by their kind."""
+    return {
+        "version": VERSION,
+        "cluster": cluster,
+        "user_hash": user_hash,
+        "clouds": clouds,
+        "diagnostics": _findings(diagnostics),
+    }
+
+
+def clouds_json(managed: Iterable[Cloud], unmanaged: Iterable[UnmanagedCloud]) -> Json:
+    """The document of `clouds`: `reason` and `instead` are null for those that can be had."""
+    known = [_managed_json(cloud) for cloud in managed] + [_unmanaged_json(cloud) for cloud in unmanaged]
+    return {"version": VERSION, "clouds": sorted(known, key=lambda cloud: str(cloud["name"]))}
+
+
+def _managed_json(cloud: Cloud) -> Json:
+    return {
+        "name": cloud.name,
+        "managed": True,
+        "title": cloud.title,
+        "provider": {"source": cloud.provider.source, "version": cloud.provider.version},
+        "sources": list(cloud.sources),
+        "protocols": list(cloud.protocols),
+        "modes": list(cloud.modes),
+        "limits": {
+            name: {
+                "value": limit.value,
+                "quota": limit.quota,
+                "setting": limit.setting,
+                "maximum": limit.maximum,
+            }
+            for name, limit in cloud.limits.items()
+        },
+        "reason": None,
+        "instead": None,
+    }
+
+
+def _unmanaged_json(cloud: UnmanagedCloud) -> Json:
+    return {
+        "name": cloud.name,
+        "managed": False,
+        "title": None,
+        "provider": None,
+        "sources": [],
+        "protocols": [],
+        "modes": [],
+        "limits": {},
+        "reason": cloud.reason,
+        "instead": cloud.instead,
+    }
+
+
+def _stack_json(stack: Stack) -> Json:
+    rules = wanted_rules(stack)
+    return {
+        "name": stack.name,
+        "directory": stack.directory,
+        "cluster": stack.cluster,
+        "cloud": stack.cloud,
+        "region": stack.region,
+        "tasks": task_files(stack),
+        "ports": port_texts(rules),
+        "rules": [rule_json(rule) for rule in rules],
+    }
+
+
+def _run_json(changes: PortChanges, counts: ResourceCounts) -> Json:
+    return {
+        "changes": {
+            "open": [rule_json(rule) for rule in changes.open],
+            "change": [
+                {"before": rule_json(item.before), "after": rule_json(item.after)} for item in changes.change
+            ],
+            "close": [rule_json(rule) for rule in changes.close],
+        },
+        "terraform": {"create": counts.create, "update": counts.update, "delete": counts.delete},
+    }
+
+
+def _status_json(status: StackStatus) -> Json:
+    return {
+        "name": status.stack.name,
+        "cluster": status.stack.cluster,
+        "cloud": status.stack.cloud,
+        "region": status.stack.region,
+        "state": status.state,
+        "ports": port_texts(status.rules),
+        "rules": [rule_json(rule) for rule in status.rules],
+        "nodes": [
+            {"id": node.id, "public_ip": node.public_ip, "private_ip": node.private_ip}
+            for node in status.nodes
+        ],
+        "endpoints": {str(port): text for port, text in sorted(endpoints(status))},
+    }
+
+
+def _findings(diagnostics: Iterable[Diagnostic]) -> list[Json]:
+    return [diagnostic_json(item) for item in sorted(diagnostics, key=lambda item: item.sort_key)]

@@ -1,0 +1,55 @@
+"""What `status`, and `apply` at its end, tell a person: open ports, nodes, endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skyports_tf.diagnostics import visible
+from skyports_tf.model import Node, PortRule, StackState, StackStatus
+from skyports_tf.report.endpoints import endpoint, head_address, head_of
+from skyports_tf.report.rules import is_internet, range_text
+from skyports_tf.report.style import Look, columns, style
+
+_STATE_LOOKS: dict[StackState, Look] = {"open": "green", "closed": "dim", "unknown": "yellow"}
+
+
+def status_text(statuses: Sequence[StackStatus]) -> str:
+    """A block a stack: its state, its ports with their endpoints, its nodes; no newline at the end."""
+    return "\n\n".join(status_block(status) for status in statuses) if statuses else "no stacks"
+
+
+def status_block(status: StackStatus) -> str:
+    """One stack."""
+    reason = f": {visible(status.reason)}" if status.reason else ""
+    lines = [f"{style(status.stack.name, 'bold')}  {style(status.state, _STATE_LOOKS[status.state])}{reason}"]
+    if status.rules:
+        address = head_address(status)
+        rows = [row for rule in status.rules for row in _rule_rows(rule, address)]
+        lines += _table(("port", "from", "endpoint" if address else ""), rows)
+    if status.nodes:
+        lines += _table(("node", "public", "private"), _node_rows(status.nodes))
+    elif status.state == "open":
+        lines.append(style("  no nodes yet: after the launch, apply again to see the endpoints", "dim"))
+    return "\n".join(lines)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    title, *body = columns([heads, *rows])
+    return [style(title, "dim"), *body]
+
+
+def _rule_rows(rule: PortRule, address: str | None) -> list[tuple[str, ...]]:
+    reached = endpoint(address, range_text(rule)) if address else ""
+    rows: list[tuple[str, ...]] = []
+    for source in rule.sources or [""]:
+        shown = f"{source} (internet)" if is_internet(source) else source
+        rows.append(("", shown, "") if rows else (f"{rule.protocol} {range_text(rule)}", shown, reached))
+    return rows
+
+
+def _node_rows(nodes: Sequence[Node]) -> list[tuple[str, ...]]:
+    head = head_of(nodes)
+    return [
+        (f"{node.id} (head)" if node is head else node.id, node.public_ip or "-", node.private_ip or "-")
+        for node in nodes
+    ]

@@ -1,0 +1,206 @@
+"""What `compile`, `plan`, `apply` and `destroy` tell a person, in ports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from skyports_tf.compiler import Compilation
+from skyports_tf.diagnostics import Diagnostic, visible
+from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
+from skyports_tf.report.rules import is_internet, port_texts, range_text, task_files, wanted_rules
+from skyports_tf.report.style import Look, columns, count, style
+
+_MARKS = {"open": "+", "change": "~", "close": "-"}
+_LOOKS: dict[str, Look] = {"open": "green", "change": "yellow", "close": "red"}
+TO_THE_INTERNET = "to the internet"
+_MOST_STACKS = 20
+
+
+def plan_text(plans: Sequence[StackPlan]) -> str:
+    """Per stack what opens, changes and closes, then the totals and where the plans were saved.
+
+    Ends without a newline.
+    """
+    parts = [plan_block(plan) for plan in plans]
+    return "\n\n".join([*parts, "\n".join([_totals(plans), *_saved(plans)])])
+
+
+def plan_block(plan: StackPlan) -> str:
+    """One stack's changes, with the warning where a port opens to every address."""
+    lines = [_heading(plan.stack)]
+    lines += _change_lines(plan.changes) or [f"  {_quiet_change(plan)}"]
+    lines += _internet_warning(plan.changes)
+    return "\n".join(lines)
+
+
+def closing_text(plans: Sequence[StackPlan]) -> str:
+    """Per stack the ports that a shutdown closes, then the totals."""
+    return "\n\n".join([*(_closing_block(plan) for plan in plans), _totals(plans)])
+
+
+def closed_text(closed: Sequence[StackClosed]) -> str:
+    """What was closed, and the proof that nothing is left, a line a stack."""
+    return "\n".join(_closed_line(item) for item in closed)
+
+
+def compiled_text(compilation: Compilation) -> str:
+    """The stacks that were written, each with its ports, then how many files were."""
+    rows = [
+        (visible(os.path.join(compilation.out, item.stack.directory)), ", ".join(stack_ports(item.stack)))
+        for item in compilation.stacks
+        if item.changed
+    ]
+    lines = columns(((folder, ports or "no port") for folder, ports in rows[:_MOST_STACKS]), looks=("bold",))
+    if len(rows) > _MOST_STACKS:
+        lines.append(f"  and {len(rows) - _MOST_STACKS} more")
+    return "\n".join([*lines, _written(compilation)])
+
+
+def stack_ports(stack: Stack) -> list[str]:
+    """The ports that a stack wants open."""
+    return port_texts(wanted_rules(stack))
+
+
+def exposure_warnings(plans: Iterable[StackPlan]) -> list[Diagnostic]:
+    """A warning for each stack that a plan opens to every address."""
+    return [
+        Diagnostic("open-to-internet", f"{plan.stack.name}: {exposure_text(reached)}", severity="warning")
+        for plan in plans
+        if (reached := exposed_ports(plan.changes))
+    ]
+
+
+def _written(compilation: Compilation) -> str:
+    out, total, changed = visible(compilation.out), len(compilation.files), len(compilation.pending)
+    stacks = count(len(compilation.stacks), "stack")
+    if not compilation.stacks and not changed:
+        return "Nothing to write: the tasks ask for no port."
+    if not changed:
+        return f"{out} is up to date: {stacks}, {count(total, 'file')}."
+    kept = f", {total - changed} unchanged" if total > changed else ""
+    return f"Wrote {count(changed, 'file')} in {out} ({stacks}{kept})."
+
+
+def _closing_block(plan: StackPlan) -> str:
+    lines = [_heading(plan.stack), *_change_lines(plan.changes)]
+    if len(lines) == 1:
+        lines.append(f"  no port is open; {count(plan.counts.delete, 'resource')} to delete")
+    return "\n".join(lines)
+
+
+def _heading(stack: Stack) -> str:
+    files = ", ".join(task_files(stack)) or "no task is left"
+    return f"{style(stack.name, 'bold')}  {style(visible(files), 'dim')}"
+
+
+def _change_lines(changes: PortChanges) -> list[str]:
+    rows = [row for rule in changes.open for row in _rule_rows("open", rule)]
+    for item in changes.change:
+        rows += _rule_rows("change", item.after, _difference(item.before, item.after))
+    rows += [row for rule in changes.close for row in _rule_rows("close", rule)]
+    lines = columns([row[1:] for row in rows])
+    return [_tinted(kind, line) for (kind, *_), line in zip(rows, lines, strict=True)]
+
+
+def _rule_rows(kind: str, rule: PortRule, note: str = "") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for source in rule.sources or [""]:
+        said = [note] if note and not rows else []
+        if kind != "close" and is_internet(source):
+            said.append(TO_THE_INTERNET)
+        first = (f"{_MARKS[kind]} {kind}", f"{rule.protocol} {range_text(rule)}") if not rows else ("", "")
+        rows.append((kind, *first, source, ", ".join(said)))
+    return rows
+
+
+def _difference(before: PortRule, after: PortRule) -> str:
+    told = []
+    if (before.protocol, before.from_port, before.to_port) != (
+        after.protocol,
+        after.from_port,
+        after.to_port,
+    ):
+        told.append(f"was {before.protocol} {range_text(before)}")
+    if set(before.sources) != set(after.sources):
+        told.append(f"was from {', '.join(before.sources)}")
+    return ", ".join(told) or "other description"
+
+
+def _tinted(kind: str, line: str) -> str:
+    mark = f"{_MARKS[kind]} {kind}"
+    head, found, rest = line.partition(mark)
+    if found:
+        line = head + style(mark, _LOOKS[kind]) + rest
+    body, found, after = line.rpartition(TO_THE_INTERNET)
+    return body + style(TO_THE_INTERNET, "yellow") + after if found else line
+
+
+def _quiet_change(plan: StackPlan) -> str:
+    if plan.counts.any:
+        return f"no port changes; {_resources(plan.counts)}"
+    return "no port changes; the list of nodes does" if plan.outputs_changed else "no changes"
+
+
+def _internet_warning(changes: PortChanges) -> list[str]:
+    reached = exposed_ports(changes)
+    if not reached:
+        return []
+    return [f"  {style('! warning:', 'yellow', 'bold')} {exposure_text(reached)}"]
+
+
+def exposed_ports(changes: PortChanges) -> dict[str, list[str]]:
+    """Which of 0.0.0.0/0 and ::/0 a plan lets in, each with the ports that it may reach."""
+    reached: dict[str, list[str]] = {}
+    for rule in (*changes.open, *(item.after for item in changes.change)):
+        for source in filter(is_internet, rule.sources):
+            reached.setdefault(source, []).append(f"{rule.protocol} {range_text(rule)}")
+    return reached
+
+
+def exposure_text(reached: dict[str, list[str]]) -> str:
+    """The warning's sentence."""
+    ports = sorted({port for found in reached.values() for port in found}, key=_port_order)
+    shown = ", ".join(ports[:4]) + (f" and {len(ports) - 4} more" if len(ports) > 4 else "")
+    return f"the whole internet ({', '.join(sorted(reached))}) may reach {shown}"
+
+
+def _port_order(text: str) -> tuple[str, int]:
+    protocol, _, ports = text.partition(" ")
+    return protocol, int(ports.partition("-")[0])
+
+
+def _totals(plans: Sequence[StackPlan]) -> str:
+    if not any(plan.counts.any for plan in plans):
+        return "Nothing to do: every port is as the tasks ask."
+    opened = sum(len(plan.changes.open) for plan in plans)
+    changed = sum(len(plan.changes.change) for plan in plans)
+    closed = sum(len(plan.changes.close) for plan in plans)
+    told = f"{opened} to open, {changed} to change, {closed} to close"
+    where = f" in {len(plans)} stacks" if len(plans) > 1 else ""
+    return f"{style('Ports:', 'bold')} {told}{where}  {style(f'({_resources(_sum(plans))})', 'dim')}"
+
+
+def _sum(plans: Iterable[StackPlan]) -> ResourceCounts:
+    counts = [plan.counts for plan in plans]
+    return ResourceCounts(
+        sum(item.create for item in counts),
+        sum(item.update for item in counts),
+        sum(item.delete for item in counts),
+    )
+
+
+def _resources(counts: ResourceCounts) -> str:
+    return f"Terraform: {counts.create} to create, {counts.update} to update, {counts.delete} to delete"
+
+
+def _saved(plans: Iterable[StackPlan]) -> list[str]:
+    return [f"{style('Saved:', 'bold')} {visible(plan.plan_file)}" for plan in plans if plan.plan_file]
+
+
+def _closed_line(closed: StackClosed) -> str:
+    ports = ", ".join(f"{rule.protocol} {range_text(rule)}" for rule in closed.changes.close)
+    told = f"closed {ports}" if ports else "nothing was open"
+    proof = "nothing is left" if closed.verified_empty else style("not proven empty", "red")
+    removed = f" ({count(closed.counts.delete, 'resource')} deleted)" if closed.counts.delete else ""
+    return f"{style(closed.stack.name, 'bold')}  {told}{removed}; {proof}"
