@@ -28,7 +28,7 @@ from skyports_tf.resolve import (
 )
 from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.task import TaskOverrides, read_tasks
-from skyports_tf.write import changed_files, locked_tree, write_tree
+from skyports_tf.write import changed_files, locked_tree, write_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
         _stop_on_errors(findings)
         compilation = _render(out, stacks, tuple(findings.items))
         if writing:
-            write_tree(out, compilation.pending)
+            write_files(out, compilation.pending)
     return compilation
 
 

@@ -87,13 +87,8 @@ def _grant_order(grant: Grant) -> tuple[object, ...]:
 
 
 def ledger_text(stack: Stack) -> str:
-    """stack.json for `stack`."""
-    return json.dumps(ledger_document(stack), indent=2) + "\n"
-
-
-def ledger_document(stack: Stack) -> dict[str, Any]:
-    """stack.json as plain data."""
-    return {
+    """stack.json for `stack`: a line a rule, so that a review shows what changed."""
+    head = {
         "generated_by": GENERATED_BY,
         "version": LEDGER_VERSION,
         "name": stack.name,
@@ -103,19 +98,27 @@ def ledger_document(stack: Stack) -> dict[str, Any]:
         "mode": stack.mode,
         "name_on_cloud": stack.name_on_cloud,
         "ssh_sources": [str(source) for source in stack.ssh_sources],
-        "tasks": [_entry_document(entry) for entry in stack.entries],
     }
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
+    lines.append(f'  "tasks": {_array([_entry_text(entry) for entry in stack.entries], 2)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _entry_document(entry: LedgerEntry) -> dict[str, Any]:
-    return {
-        "file": entry.file,
-        "task": entry.task,
-        "position": entry.position,
-        "ports": [str(ports) for ports in entry.ports],
-        "rules": _grant_documents(entry.grants),
-        "retained": _grant_documents(entry.retained),
-    }
+def _entry_text(entry: LedgerEntry) -> str:
+    head = {"file": entry.file, "task": entry.task, "position": entry.position}
+    lines = [f"      {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
+    lines.append(f'      "ports": {json.dumps([str(ports) for ports in entry.ports])}')
+    for name, grants in (("rules", entry.grants), ("retained", entry.retained)):
+        documents = [json.dumps(document) for document in _grant_documents(grants)]
+        lines.append(f'      "{name}": {_array(documents, 6)}')
+    return "{\n" + ",\n".join(lines) + "\n    }"
+
+
+def _array(items: Sequence[str], indent: int) -> str:
+    if not items:
+        return "[]"
+    inner = " " * (indent + 2)
+    return "[\n" + ",\n".join(inner + item for item in items) + "\n" + " " * indent + "]"
 
 
 def _grant_documents(grants: Sequence[Grant]) -> list[dict[str, Any]]:

@@ -43,10 +43,15 @@ class Source:
     @property
     def sort_key(self) -> tuple[int, int, int, str]:
         """IPv4 before IPv6 before the rest; addresses in numeric order, wider blocks first."""
-        if self.kind in ("ipv4", "ipv6"):
-            block = ipaddress.ip_network(self.text)
-            return _KIND_ORDER[self.kind], int(block.network_address), block.prefixlen, self.text
-        return _KIND_ORDER[self.kind], 0, 0, self.text
+        return _sort_key(self.kind, self.text)
+
+
+@lru_cache(maxsize=4096)
+def _sort_key(kind: SourceKind, text: str) -> tuple[int, int, int, str]:
+    if kind in ("ipv4", "ipv6"):
+        block = ipaddress.ip_network(text)
+        return _KIND_ORDER[kind], int(block.network_address), block.prefixlen, text
+    return _KIND_ORDER[kind], 0, 0, text
 
 
 @lru_cache(maxsize=4096)

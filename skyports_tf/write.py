@@ -70,8 +70,17 @@ def write_tree(out: str, files: Iterable[GeneratedFile]) -> tuple[str, ...]:
     file system refuses a write.
     """
     changed = changed_files(out, tuple(files))
+    write_files(out, changed)
+    return tuple(file.path for file in changed)
+
+
+def write_files(out: str, files: Iterable[GeneratedFile]) -> None:
+    """Write `files`, which `changed_files` has let pass, each whole or not at all.
+
+    Raises `FindingsError` where the file system refuses a write.
+    """
     made: set[str] = set()
-    for file in changed:
+    for file in files:
         path = os.path.join(out, file.path)
         folder = os.path.dirname(path)
         try:
@@ -81,7 +90,6 @@ def write_tree(out: str, files: Iterable[GeneratedFile]) -> tuple[str, ...]:
             _write_whole(folder, path, file.text.encode())
         except OSError as error:
             raise FindingsError(_cannot_write(path, error)) from None
-    return tuple(file.path for file in changed)
 
 
 def tree_diff(out: str, files: Iterable[GeneratedFile]) -> str:
