@@ -30,8 +30,8 @@ check: $(READY)  ## ruff, mypy --strict, generated docs in step
 	$(BIN)/python docs/generate.py --check
 
 golden: $(READY)  ## rewrite the expected trees and show what changed
-	$(BIN)/python -m tests.golden
-	git diff --stat -- tests/golden examples/infra
+	$(BIN)/python -m tests.support.golden
+	git diff --stat -- examples/infra
 
 bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
