@@ -6,13 +6,14 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
-from skyports_tf.cli.plan import answer_json, answer_plan, has_changes
+from skyports_tf.cli.plan import answer_json, answer_plan
 from skyports_tf.cli.running import Outcome, agree, explain_failures, plan_all, run_each, run_settings
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
-from skyports_tf.lifecycle import RunSettings, apply_plan, read_status
+from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
 from skyports_tf.model import StackPlan, StackStatus
 from skyports_tf.report.status import status_text
+from skyports_tf.report.text import applied_text
 
 DECLINED = 1
 
@@ -36,8 +37,7 @@ def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) 
         answer_plan(session, compilation, planned)
     if planned.interrupted:
         return _finish(session, compilation, planned, Outcome())
-    if any(plan.counts.any for plan in planned.results) and not agree(session, yes, "Apply these changes?"):
-        session.note("Nothing was applied.")
+    if any(plan.counts.any for plan in planned.results) and not agree(session, yes, "apply", "applied"):
         explain_failures(session, planned.failures)
         return DECLINED
     applied = _apply_all(session, compilation.out, planned, settings)
@@ -47,16 +47,10 @@ def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) 
 def _apply_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[tuple[StackPlan, StackStatus]]:
-    return run_each(
-        session,
-        planned.results,
-        lambda plan, progress: (
-            plan,
-            apply_plan(out, plan, settings, progress)
-            if has_changes(plan)
-            else read_status(out, plan.stack, settings),
-        ),
-    )
+    def step(plan: StackPlan, progress: Progress) -> tuple[StackPlan, StackStatus]:
+        return plan, apply_plan(out, plan, settings, progress)
+
+    return run_each(session, planned.results, step)
 
 
 def _finish(
@@ -69,9 +63,9 @@ def _finish(
     for status in statuses:
         session.report(status.warnings)
     failures = [*planned.failures, *applied.failures]
+    plans = [plan for plan, _ in applied.results]
     if session.json:
-        plans = [plan for plan, _ in applied.results]
         answer_json(session, compilation, plans, [item for error in failures for item in error.diagnostics])
     elif statuses:
-        session.echo(f"\n{status_text(statuses)}")
+        session.echo(f"\n{applied_text(plans)}{status_text(statuses)}")
     return explain_failures(session, failures)

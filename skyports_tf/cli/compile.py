@@ -71,8 +71,9 @@ def _print_diff(session: Session, compilation: Compilation) -> None:
 
 def _outdated(compilation: Compilation) -> list[Diagnostic]:
     message = "the file differs from what the tasks compile to"
-    helps = ["run the same command without --check", *[None] * len(compilation.pending)]
+    way_out = "run the same command without --check"
+    paths = sorted(os.path.join(compilation.out, file.path) for file in compilation.pending)
     return [
-        Diagnostic("tree-outdated", message, os.path.join(compilation.out, file.path), help=help_text)
-        for file, help_text in zip(compilation.pending, helps, strict=False)
+        Diagnostic("tree-outdated", message, path, help=None if place else way_out)
+        for place, path in enumerate(paths)
     ]

@@ -46,8 +46,7 @@ def destroy(
         session.echo(closing_text(open_plans))
     if planned.interrupted:
         return _finish(session, tree, planned, Outcome())
-    if open_plans and not agree(session, yes, "Close these ports?"):
-        session.note("Nothing was closed.")
+    if open_plans and not agree(session, yes, "destroy", "closed"):
         explain_failures(session, planned.failures)
         return DECLINED
     return _finish(session, tree, planned, _close_all(session, tree, planned, settings))

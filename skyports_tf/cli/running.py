@@ -77,15 +77,19 @@ def explain_failures(session: Session, failures: Sequence[SkyportsError]) -> int
     return max((error.exit_code for error in failures), default=0)
 
 
-def agree(session: Session, yes: bool, question: str) -> bool:
+def agree(session: Session, yes: bool, verb: str, done: str) -> bool:
     """Whether the user wants it done: `--yes`, or the answer to the question.
 
-    Raises `FindingsError` where nobody can be asked.
+    `verb` is what is asked about, as in `apply`, and `done` its participle. Raises
+    `FindingsError` where nobody can be asked.
     """
     if yes:
         return True
     if session.json or not sys.stdin.isatty():
         where = "beside --json" if session.json else "where the input is no terminal"
-        message = f"nothing was done: nobody can be asked {where}"
-        raise FindingsError(Diagnostic("not-confirmed", message, help="say --yes to go ahead unasked"))
-    return confirm(question)
+        message = f"nothing was {done}: nobody can be asked {where}"
+        raise FindingsError(Diagnostic("not-confirmed", message, help=f"say --yes to {verb} unasked"))
+    if confirm(f"{verb.capitalize()} this?"):
+        return True
+    session.note(f"Nothing was {done}.")
+    return False

@@ -14,7 +14,10 @@ _WIDTH = 78
 def clouds_text(managed: Sequence[Cloud], unmanaged: Sequence[UnmanagedCloud]) -> str:
     """The clouds that we manage with their limits, then the others with the reason and a way out."""
     blocks = ["\n".join(_managed_lines(cloud)) for cloud in managed]
-    blocks += ["\n".join(_unmanaged_lines(cloud)) for cloud in unmanaged]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for cloud in unmanaged:
+        alike.setdefault((cloud.reason, cloud.instead), []).append(cloud.name)
+    blocks += ["\n".join(_unmanaged_lines(names, *facts)) for facts, names in alike.items()]
     return "\n\n".join(blocks)
 
 
@@ -39,19 +42,18 @@ def _managed_lines(cloud: Cloud) -> list[str]:
     for limit in cloud.limits.values():
         raised = f" (set by {cloud.name}.{limit.setting}, up to {limit.maximum})" if limit.setting else ""
         rows.append(("limit", f"{limit.value}: {limit.quota}{raised}"))
-    lines = columns(rows)
-    wrapped = [part for line in lines for part in _wrapped(line, len("  protocols  "))]
-    return [f"{style(cloud.name, 'bold')}  {cloud.title}", *wrapped]
+    return [f"{style(cloud.name, 'bold', 'green')}  {cloud.title}", *_wrapped(rows)]
 
 
-def _unmanaged_lines(cloud: UnmanagedCloud) -> list[str]:
-    body = [("why", cloud.reason), ("instead", cloud.instead)]
-    lines = [part for line in columns(body) for part in _wrapped(line, len("  instead  "))]
-    return [f"{style(cloud.name, 'bold')}  {style('cannot be had', 'yellow')}", *lines]
+def _unmanaged_lines(names: Sequence[str], reason: str, instead: str) -> list[str]:
+    heading = textwrap.wrap(f"not managed: {', '.join(names)}", _WIDTH, subsequent_indent="  ")
+    return [*(style(line, "bold") for line in heading), *_wrapped([("why", reason), ("instead", instead)])]
 
 
-def _wrapped(line: str, indent: int) -> list[str]:
-    return textwrap.wrap(
-        line, _WIDTH, subsequent_indent=" " * indent, drop_whitespace=False, break_long_words=False,
-        break_on_hyphens=False,
-    ) or [""]  # fmt: skip
+def _wrapped(rows: Sequence[tuple[str, str]]) -> list[str]:
+    room = _WIDTH - 4 - max(len(name) for name, _ in rows)
+    parts = [(name, part) for name, text in rows for part in textwrap.wrap(text, room) or [""]]
+    repeated = [
+        name if place == 0 or parts[place - 1][0] != name else "" for place, (name, _) in enumerate(parts)
+    ]
+    return columns(zip(repeated, (part for _, part in parts), strict=True))

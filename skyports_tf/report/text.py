@@ -23,7 +23,7 @@ def plan_text(plans: Sequence[StackPlan]) -> str:
     Ends without a newline.
     """
     parts = [plan_block(plan) for plan in plans]
-    return "\n\n".join([*parts, "\n".join([_totals(plans), *_saved(plans)])])
+    return "\n\n".join([*parts, "\n".join([*_totals(plans), *_saved(plans)])])
 
 
 def plan_block(plan: StackPlan) -> str:
@@ -34,9 +34,17 @@ def plan_block(plan: StackPlan) -> str:
     return "\n".join(lines)
 
 
+def applied_text(plans: Sequence[StackPlan]) -> str:
+    """What was applied, with an empty line after it; nothing where there was nothing to do."""
+    if not any(plan.counts.any for plan in plans):
+        return ""
+    opened, changed, closed = _port_counts(plans)
+    return f"{style('Applied:', 'bold')}    {opened} opened, {changed} changed, {closed} closed\n\n"
+
+
 def closing_text(plans: Sequence[StackPlan]) -> str:
     """Per stack the ports that a shutdown closes, then the totals."""
-    return "\n\n".join([*(_closing_block(plan) for plan in plans), _totals(plans)])
+    return "\n\n".join([*(_closing_block(plan) for plan in plans), "\n".join(_totals(plans))])
 
 
 def closed_text(closed: Sequence[StackClosed]) -> str:
@@ -138,8 +146,8 @@ def _tinted(kind: str, line: str) -> str:
 
 def _quiet_change(plan: StackPlan) -> str:
     if plan.counts.any:
-        return f"no port changes; {_resources(plan.counts)}"
-    return "no port changes; the list of nodes does" if plan.outputs_changed else "no changes"
+        return f"no port changes, but Terraform has {_resources(plan.counts)}"
+    return "no port changes; apply records the nodes" if plan.outputs_changed else "no changes"
 
 
 def _internet_warning(changes: PortChanges) -> list[str]:
@@ -170,15 +178,24 @@ def _port_order(text: str) -> tuple[str, int]:
     return protocol, int(ports.partition("-")[0])
 
 
-def _totals(plans: Sequence[StackPlan]) -> str:
+def _totals(plans: Sequence[StackPlan]) -> list[str]:
     if not any(plan.counts.any for plan in plans):
-        return "Nothing to do: every port is as the tasks ask."
-    opened = sum(len(plan.changes.open) for plan in plans)
-    changed = sum(len(plan.changes.change) for plan in plans)
-    closed = sum(len(plan.changes.close) for plan in plans)
-    told = f"{opened} to open, {changed} to change, {closed} to close"
+        return ["Nothing to do: every port is as the tasks ask."]
     where = f" in {len(plans)} stacks" if len(plans) > 1 else ""
-    return f"{style('Ports:', 'bold')} {told}{where}  {style(f'({_resources(_sum(plans))})', 'dim')}"
+    opened, changed, closed = _port_counts(plans)
+    return [
+        f"{style('Ports:', 'bold')}      {opened} to open, {changed} to change, {closed} to close{where}",
+        f"{style('Terraform:', 'bold')}  {_resources(_sum(plans))}",
+    ]
+
+
+def _port_counts(plans: Iterable[StackPlan]) -> tuple[int, int, int]:
+    changes = [plan.changes for plan in plans]
+    return (
+        sum(len(item.open) for item in changes),
+        sum(len(item.change) for item in changes),
+        sum(len(item.close) for item in changes),
+    )
 
 
 def _sum(plans: Iterable[StackPlan]) -> ResourceCounts:
@@ -191,11 +208,13 @@ def _sum(plans: Iterable[StackPlan]) -> ResourceCounts:
 
 
 def _resources(counts: ResourceCounts) -> str:
-    return f"Terraform: {counts.create} to create, {counts.update} to update, {counts.delete} to delete"
+    return f"{counts.create} to create, {counts.update} to update, {counts.delete} to delete"
 
 
 def _saved(plans: Iterable[StackPlan]) -> list[str]:
-    return [f"{style('Saved:', 'bold')} {visible(plan.plan_file)}" for plan in plans if plan.plan_file]
+    paths = [visible(plan.plan_file) for plan in plans if plan.plan_file]
+    labels = [style("Saved:", "bold") + " " * 6, *[" " * 12] * len(paths)]
+    return [label + path for label, path in zip(labels, paths, strict=False)]
 
 
 def _closed_line(closed: StackClosed) -> str:
