@@ -48,7 +48,7 @@ class YamlDocument:
     path: str
     data: Any
     _text: str = field(repr=False)
-    _node: yaml.Node = field(repr=False)
+    _node: Any = field(repr=False)
 
     def diagnostic(
         self,
@@ -141,7 +141,7 @@ class _Reader:
             self._loader.dispose()
         return found
 
-    def _value(self, node: yaml.Node) -> Any:
+    def _value(self, node: Any) -> Any:
         tag = node.tag
         if tag == _STR and type(node) is yaml.ScalarNode:
             return node.value
@@ -155,7 +155,7 @@ class _Reader:
         except _VALUE_ERRORS as error:
             raise self._bad_value(node, error) from None
 
-    def _collection(self, node: yaml.CollectionNode) -> Any:
+    def _collection(self, node: Any) -> Any:
         if not self._aliased:
             return self._mapping(node) if type(node) is yaml.MappingNode else self._sequence(node)
         # an anchored value is one object, wherever its aliases stand, as in PyYAML
@@ -165,10 +165,10 @@ class _Reader:
             self._made[id(node)] = known
         return known
 
-    def _sequence(self, node: yaml.CollectionNode) -> list[Any]:
+    def _sequence(self, node: Any) -> list[Any]:
         return [self._value(item) for item in node.value]
 
-    def _mapping(self, node: yaml.CollectionNode) -> dict[Any, Any]:
+    def _mapping(self, node: Any) -> dict[Any, Any]:
         pairs = node.value
         written = [key.value for key, _ in pairs if type(key) is yaml.ScalarNode]
         if len(set(written)) != len(written):
@@ -193,8 +193,8 @@ class _Reader:
             raise FindingsError(self._at(node, "yaml-value", message)) from None
         return key
 
-    def _tell_repeated(self, pairs: list[tuple[yaml.Node, yaml.Node]]) -> None:
-        first: dict[str, yaml.Node] = {}
+    def _tell_repeated(self, pairs: list[tuple[Any, Any]]) -> None:
+        first: dict[str, Any] = {}
         for key, _ in pairs:
             if type(key) is not yaml.ScalarNode:
                 continue

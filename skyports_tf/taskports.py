@@ -1,0 +1,129 @@
+"""`resources.ports` of a task file, and `--ports`: texts to sets of ports, every bad one told.
+
+Facts: sky/resources.py:Resources.__init__, sky/client/cli/command.py:_parse_override_params, SkyPilot 0.14.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.findings import Findings
+from skyports_tf.nodes import KeyPath
+from skyports_tf.ports import PortError, PortRange, PortSet, parse_port_range, port_tokens
+
+_NONE = "none"
+
+
+def read_ports(value: Any, at: KeyPath, findings: Findings) -> PortSet:
+    """The ports of the YAML value at `at`: a number, a text, a list of them, or None.
+
+    Values of other types are skipped: the schema has told of them.
+    """
+    if not value and not isinstance(value, int | float):
+        return PortSet()
+    ranges: list[PortRange] = []
+    items = enumerate(value) if isinstance(value, list) else ((None, value),)
+    for index, item in items:
+        place = at if index is None else (*at, index)
+        if isinstance(item, str):
+            ranges += _read_text(item, place, findings)
+        elif isinstance(item, int | float) and not isinstance(item, bool):
+            ranges += _read_number(item, place, findings)
+    return PortSet.of(ranges)
+
+
+def _read_text(text: str, at: KeyPath, findings: Findings) -> Iterator[PortRange]:
+    for first, token in _tokens(text):
+        try:
+            yield parse_port_range(token)
+        except PortError as error:
+            whole = token == text
+            part = None if whole else (first, first + len(token))
+            findings.error("bad-port", str(error), at, help=_hint(token), part=part)
+
+
+def _tokens(text: str) -> Iterator[tuple[int, str]]:
+    """The items of a comma list and where each begins."""
+    begin = 0
+    for item in text.split(","):
+        token = item.strip()
+        if token:
+            yield begin + item.index(token), token
+        begin += len(item) + 1
+
+
+def _read_number(number: float, at: KeyPath, findings: Findings) -> Iterator[PortRange]:
+    if isinstance(number, int) and 0 < number < 65536:
+        yield PortRange(number, number)
+        check_spelling(number, at, findings)
+        return
+    if isinstance(number, int):
+        shown = str(number) if number.bit_length() < 64 else "of that size"
+        findings.error(
+            "bad-port", f"port {shown} is outside 1 to 65535", at, help=_written(number, at, findings)
+        )
+    elif number.is_integer():
+        findings.error("bad-port", f"{number} is no whole number", at, help=f"write {number:.0f}")
+
+
+def check_spelling(number: int, at: KeyPath, findings: Findings) -> None:
+    """Warn where YAML 1.1 reads another number than a person does."""
+    written = _written(number, at, findings)
+    if written:
+        findings.warn("yaml-number", f"YAML reads this as the port {number}", at, help=written)
+
+
+def _written(number: int, at: KeyPath, findings: Findings) -> str | None:
+    scalar = findings.document.scalar(at)
+    if scalar is None or (scalar.text.lstrip("-").isdecimal() and not scalar.text.startswith("0")):
+        return None
+    if number.bit_length() < 64 and scalar.text == str(number):
+        return None
+    why = "base 60" if ":" in scalar.text else "YAML 1.1"
+    shown = number if 0 < number < 65536 else "a plain decimal number"
+    return f"{scalar.text[:40]!r} is a number in {why}: write {shown}, or quote what you mean"
+
+
+def _hint(token: str) -> str | None:
+    first, hyphen, last = (part.strip() for part in token.partition("-"))
+    if hyphen and (" " in token) and first.isdecimal() and last.isdecimal():
+        return f"write it without spaces: {first}-{last}"
+    if ":" in token:
+        return "write one port, or a range such as 8000-8010"
+    if "/" in token:
+        return "SkyPilot opens TCP ports only: write the number alone"
+    if "$" in token:
+        return "variables are not filled in within 'resources'"
+    if hyphen and first.isdecimal() and last.isdecimal() and int(first[:6]) > int(last[:6]):
+        return f"write {last}-{first}"
+    return None
+
+
+def read_port_options(options: Sequence[str]) -> PortSet | None:
+    """What `--ports` asks for: None keeps the task's ports, an empty set clears them.
+
+    Raises nothing: call `port_option_findings` first.
+    """
+    if not options:
+        return None
+    if any(option.lower() == _NONE for option in options):
+        return PortSet()
+    return PortSet.of(parse_port_range(token) for option in options for token in port_tokens(option))
+
+
+def port_option_findings(options: Sequence[str]) -> list[Diagnostic]:
+    """What is wrong with the values of `--ports`; they have no place in a file."""
+    if any(option.lower() == _NONE for option in options):
+        if len(options) > 1:
+            message = "--ports none clears the ports, and cannot go with other ports"
+            return [Diagnostic("bad-port", message, help="give either 'none' or ports")]
+        return []
+    found = []
+    for token in (token for option in options for token in port_tokens(option)):
+        try:
+            parse_port_range(token)
+        except PortError as error:
+            found.append(Diagnostic("bad-port", f"--ports: {error}", help=_hint(token)))
+    return found
