@@ -105,7 +105,8 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
         for stack in stacks:
             _check_limits(stack, request.config, spans, findings)
         _stop_on_errors(findings)
-        compilation = _render(out, stacks, tuple(findings.items))
+        diagnostics = tuple(sorted(findings.items, key=lambda item: item.sort_key))
+        compilation = _render(out, stacks, diagnostics)
         if writing:
             write_files(out, compilation.pending)
     return compilation

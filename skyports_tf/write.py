@@ -22,8 +22,10 @@ _OUR_HEADER = HEADER.encode()
 def locked_tree(out: str) -> Iterator[None]:
     """Hold the tree for one compile from its ledgers' reading to their writing; others wait.
 
-    The lock is on the folder itself and goes with the process, so nothing is left behind.
+    The lock is on the folder itself and goes with the process, so nothing is left behind;
+    a folder that was made for the lock and stayed empty is removed.
     """
+    is_new = not os.path.isdir(out)
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
         handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
@@ -34,6 +36,9 @@ def locked_tree(out: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
+        if is_new:
+            with suppress(OSError):  # it holds something
+                os.rmdir(out)
         os.close(handle)
 
 
