@@ -37,8 +37,8 @@ OPENS = {
     },
     "tensorboard": {"tensorboard/aws-us-west-2": ["6006"]},
     "train_then_serve": {
-        "show/aws-us-east-1": ["7860-7861"],
-        "train/aws-us-east-1": ["6006"],
+        "digits-show/aws-us-east-1": ["7860-7861"],
+        "digits-train/aws-us-east-1": ["6006"],
     },
     "vllm_server": {"vllm/aws-us-east-1": ["8000"]},
     "web_service": {"shop/aws-eu-central-1": ["80", "443", "8080-8089", "9100"]},
