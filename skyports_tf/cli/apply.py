@@ -7,7 +7,15 @@ import click
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
 from skyports_tf.cli.plan import answer_json, answer_plan
-from skyports_tf.cli.running import Outcome, agree, explain_failures, plan_all, run_each, run_settings
+from skyports_tf.cli.running import (
+    Outcome,
+    agree,
+    announced,
+    explain_failures,
+    plan_all,
+    run_each,
+    run_settings,
+)
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
@@ -37,7 +45,9 @@ def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) 
         answer_plan(session, compilation, planned)
     if planned.interrupted:
         return _finish(session, compilation, planned, Outcome())
-    if any(plan.counts.any for plan in planned.results) and not agree(session, yes, "apply", "applied"):
+    if any(plan.counts.any for plan in planned.results) and not agree(
+        session, yes, "Apply these changes?", "applied"
+    ):
         explain_failures(session, planned.failures)
         return DECLINED
     applied = _apply_all(session, compilation.out, planned, settings)
@@ -48,7 +58,7 @@ def _apply_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[tuple[StackPlan, StackStatus]]:
     def step(plan: StackPlan, progress: Progress) -> tuple[StackPlan, StackStatus]:
-        return plan, apply_plan(out, plan, settings, progress)
+        return plan, apply_plan(out, plan, settings, announced(progress, plan.stack, "apply"))
 
     return run_each(session, planned.results, step)
 

@@ -9,10 +9,10 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
-from skyports_tf.cli.running import Outcome, agree, explain_failures, run_each, run_settings
+from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
 from skyports_tf.cli.tasks import answer_failures, session_config
 from skyports_tf.ledger import find_stacks
-from skyports_tf.lifecycle import RunSettings, close_stack, plan_close
+from skyports_tf.lifecycle import Progress, RunSettings, close_stack, plan_close
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
@@ -40,24 +40,34 @@ def destroy(
     tree = out or config.out
     settings = run_settings(config, lock_timeout)
     stacks = find_stacks(tree, clusters)
-    planned = run_each(session, stacks, lambda stack, progress: plan_close(tree, stack, settings, progress))
+    planned = _plan_all(session, tree, stacks, settings)
     open_plans = [plan for plan in planned.results if plan.counts.any]
     if open_plans and not session.json:
         session.echo(closing_text(open_plans))
     if planned.interrupted:
         return _finish(session, tree, planned, Outcome())
-    if open_plans and not agree(session, yes, "destroy", "closed"):
+    if open_plans and not agree(session, yes, "Close these ports?", "closed"):
         explain_failures(session, planned.failures)
         return DECLINED
     return _finish(session, tree, planned, _close_all(session, tree, planned, settings))
 
 
+def _plan_all(
+    session: Session, out: str, stacks: Sequence[Stack], settings: RunSettings
+) -> Outcome[StackPlan]:
+    def step(stack: Stack, progress: Progress) -> StackPlan:
+        return plan_close(out, stack, settings, announced(progress, stack, "plan"))
+
+    return run_each(session, stacks, step)
+
+
 def _close_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[StackClosed]:
-    return run_each(
-        session, planned.results, lambda plan, progress: close_stack(out, plan, settings, progress)
-    )
+    def step(plan: StackPlan, progress: Progress) -> StackClosed:
+        return close_stack(out, plan, settings, announced(progress, plan.stack, "destroy"))
+
+    return run_each(session, planned.results, step)
 
 
 def _finish(session: Session, out: str, planned: Outcome[StackPlan], closed: Outcome[StackClosed]) -> int:

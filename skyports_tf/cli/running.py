@@ -15,8 +15,8 @@ from skyports_tf.cli.progress import progress_display
 from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, InterruptedRunError, SkyportsError
-from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
-from skyports_tf.model import StackPlan
+from skyports_tf.lifecycle import Phase, Progress, ProgressEvent, RunSettings, plan_stack
+from skyports_tf.model import Stack, StackPlan
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -57,12 +57,19 @@ def run_each(
     return outcome
 
 
+def announced(progress: Progress, stack: Stack, phase: Phase) -> Progress:
+    """Tell at once which stack it is: Terraform keeps silent until its providers have started."""
+    progress(ProgressEvent(stack.name, phase, 0, None, ""))
+    return progress
+
+
 def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
     """Plan every stack of the compilation, also those that lost their last port."""
-    stacks = [item.stack for item in compilation.stacks]
-    return run_each(
-        session, stacks, lambda stack, progress: plan_stack(compilation.out, stack, settings, progress)
-    )
+
+    def step(stack: Stack, progress: Progress) -> StackPlan:
+        return plan_stack(compilation.out, stack, settings, announced(progress, stack, "plan"))
+
+    return run_each(session, [item.stack for item in compilation.stacks], step)
 
 
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:
@@ -77,19 +84,19 @@ def explain_failures(session: Session, failures: Sequence[SkyportsError]) -> int
     return max((error.exit_code for error in failures), default=0)
 
 
-def agree(session: Session, yes: bool, verb: str, done: str) -> bool:
-    """Whether the user wants it done: `--yes`, or the answer to the question.
+def agree(session: Session, yes: bool, question: str, done: str) -> bool:
+    """Whether the user wants it: `--yes`, or the answer to the question.
 
-    `verb` is what is asked about, as in `apply`, and `done` its participle. Raises
-    `FindingsError` where nobody can be asked.
+    `done` is the participle of what would be done. Raises `FindingsError` where nobody can be
+    asked.
     """
     if yes:
         return True
     if session.json or not sys.stdin.isatty():
         where = "beside --json" if session.json else "where the input is no terminal"
         message = f"nothing was {done}: nobody can be asked {where}"
-        raise FindingsError(Diagnostic("not-confirmed", message, help=f"say --yes to {verb} unasked"))
-    if confirm(f"{verb.capitalize()} this?"):
+        raise FindingsError(Diagnostic("not-confirmed", message, help="say --yes to go ahead unasked"))
+    if confirm(question):
         return True
     session.note(f"Nothing was {done}.")
     return False
