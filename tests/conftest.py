@@ -1,0 +1,108 @@
+"""Fixtures for tests that run Terraform: a local AWS, the AWS provider, and the calls that were made.
+
+Where Terraform or the provider is missing these tests fail and say what to install: a test
+that is left out in silence proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skyports_tf.diagnostics import ProgramMissingError
+from skyports_tf.terraform import find_program
+from tests.support.local_aws import MotoServer, cli_config, start_moto
+from tests.support.stacks import write_program
+
+# a developer's own settings are not the tests'
+for _name in [*os.environ]:
+    if _name.startswith(("TF_", "SKYPORTS_TF")) and _name != "TF_CLI_CONFIG_FILE":
+        del os.environ[_name]
+for _name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "SKYPILOT_USER_ID"):
+    os.environ.pop(_name, None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests of one group on one worker: they share a stack that took seconds to make."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that share what a fixture made")
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadgroup"
+
+
+@pytest.fixture(scope="session")
+def terraform_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Terraform CLI config with the provider mirror of this machine, where it has one."""
+    return cli_config(tmp_path_factory.mktemp("terraform"))
+
+
+@pytest.fixture(scope="session")
+def terraform_argv() -> tuple[str, ...]:
+    """How the real Terraform is called; fails where there is none."""
+    try:
+        return find_program(None, os.environ).argv
+    except ProgramMissingError as error:
+        pytest.fail(f"these tests run the real Terraform: {error}; {error.diagnostics[0].help}")
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """A local AWS of this test process alone."""
+    with start_moto() as server:
+        yield server
+
+
+@pytest.fixture
+def local_terraform(
+    monkeypatch: pytest.MonkeyPatch, terraform_config: Path, terraform_argv: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The real Terraform, with the environment it needs; no cloud."""
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(terraform_config))
+    return terraform_argv
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, local_terraform: tuple[str, ...], moto: MotoServer) -> MotoServer:
+    """The local AWS, empty, with Terraform set up to use it."""
+    reset(moto)
+    for name, value in moto.env.items():
+        monkeypatch.setenv(name, value)
+    return moto
+
+
+def reset(moto: MotoServer) -> None:
+    """Empty the local AWS: a default VPC is all it has then."""
+    request = urllib.request.Request(f"{moto.url}/moto-api/reset", method="POST")
+    with urllib.request.urlopen(request, timeout=60):
+        pass
+
+
+class Calls:
+    """The Terraform commands that were run, through a program that notes them and runs the real one."""
+
+    def __init__(self, folder: Path, argv: tuple[str, ...]) -> None:
+        self._log = folder / "calls.log"
+        self.program = write_program(
+            folder / "terraform",
+            f"""\
+            echo "$*" >> {shlex.quote(str(self._log))}
+            exec {shlex.join(argv)} "$@"
+            """,
+        )
+
+    def since_last(self) -> list[str]:
+        """The commands, without their flags, that were run since the last call."""
+        lines = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
+        self._log.write_text("", encoding="utf-8")
+        return [" ".join(word for word in line.split() if not word.startswith("-")) for line in lines]
+
+
+@pytest.fixture
+def calls(tmp_path: Path, terraform_argv: tuple[str, ...]) -> Calls:
+    """A Terraform that notes its calls: `calls.program` is the binary to configure."""
+    return Calls(tmp_path, terraform_argv)

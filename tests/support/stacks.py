@@ -1,0 +1,102 @@
+"""Stacks on disk for the tests that run Terraform."""
+
+from __future__ import annotations
+
+import stat
+import textwrap
+from pathlib import Path
+
+from skyports_tf.clouds import load_cloud
+from skyports_tf.lifecycle import ProgressEvent
+from skyports_tf.model import IngressRule, Stack, StackMode
+from skyports_tf.ports import parse_port_range
+from skyports_tf.render import render_module, render_stack, render_tree
+from skyports_tf.sources import parse_source
+
+ANYWHERE = "0.0.0.0/0"
+NAME_ON_CLOUD = "web-a1b2c3d4"
+
+
+def rule(ports: str, source: str = ANYWHERE, *tasks: str) -> IngressRule:
+    """An ingress rule for TCP; asked for by web.yaml where no task is named."""
+    return IngressRule("tcp", parse_port_range(ports), parse_source(source), tasks=tasks or ("web.yaml",))
+
+
+def aws_stack(*rules: IngressRule, cluster: str = "web", mode: StackMode = "takeover") -> Stack:
+    """A stack of the cluster in us-east-1."""
+    return Stack(
+        cluster,
+        "aws",
+        "us-east-1",
+        mode=mode,
+        rules=rules,
+        ssh_sources=(parse_source(ANYWHERE),),
+        name_on_cloud=NAME_ON_CLOUD,
+        settings={"vpc": "default"},
+    )
+
+
+def write_stack(out: Path, stack: Stack) -> Path:
+    """Write the stack as `compile` does; gives its folder."""
+    for file in (*render_tree(), *render_module(load_cloud(stack.cloud)), *render_stack(stack)):
+        path = out / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text, encoding="utf-8")
+    return out / stack.directory
+
+
+def write_local_stack(out: Path, stack: Stack, seconds: float = 0) -> Path:
+    """Write a stack without a cloud: its rules are resources inside Terraform, each taking `seconds`."""
+    folder = out / stack.directory
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = "\n".join(
+        f'    "{item.key}" = {{ protocol = "{item.protocol}", from_port = {item.ports.first}, '
+        f'to_port = {item.ports.last}, source = "{item.source}" }}'
+        for item in stack.rules
+    )
+    (folder / "backend.tf").write_text('terraform {\n  backend "local" {}\n}\n', encoding="utf-8")
+    (folder / "main.tf").write_text(_LOCAL.format(rules=rules, seconds=seconds), encoding="utf-8")
+    return folder
+
+
+_LOCAL = """\
+locals {{
+  rules = {{
+{rules}
+  }}
+}}
+
+resource "terraform_data" "port" {{
+  for_each = local.rules
+  input    = each.value
+
+  provisioner "local-exec" {{
+    command = "sleep {seconds}"
+  }}
+}}
+
+output "rules" {{
+  value = {{ for key, rule in terraform_data.port : key => rule.output }}
+}}
+
+output "nodes" {{
+  value = []
+}}
+"""
+
+
+def write_program(path: Path, body: str) -> Path:
+    """An executable shell script."""
+    path.write_text(f"#!/bin/sh\n{textwrap.dedent(body)}", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+class Heard:
+    """A progress callback that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[ProgressEvent] = []
+
+    def __call__(self, event: ProgressEvent) -> None:
+        self.events.append(event)
