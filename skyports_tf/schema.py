@@ -133,7 +133,7 @@ def _type(error: Any) -> tuple[str, str, str | None]:
     ]
     wanted = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
     got = kind_of(error.instance)
-    quote = isinstance(error.instance, int | float) and names[0] == "a text"
+    quote = isinstance(error.instance, int | float) and names == ["a text"]
     return "wrong-type", f"must be {wanted}, not {got}", "quote it to make it a text" if quote else None
 
 
