@@ -5,6 +5,7 @@ A verb lives in a module of this package as a `click.Command`, and gives the exi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ PROGRAM: Final = "skyports-tf"
 INTERRUPTED: Final = 130
 # EX_SOFTWARE of sysexits.h
 BUG: Final = 70
+DETAILED_EXITCODE: Final = "--detailed-exitcode"
 
 
 class Verb(NamedTuple):
@@ -94,17 +96,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Every foreseen failure ends here as findings on stderr, and with `--json` in the document on
     stdout too. Anything else is a fault of ours and keeps its traceback.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
     session = Session()
     try:
-        code = cli.main(args=arguments, prog_name=PROGRAM, standalone_mode=False, obj=session)
+        code = cli.main(args=given, prog_name=PROGRAM, standalone_mode=False, obj=session)
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return _failure_code(given, error.exit_code)
     except Exception as error:  # noqa: BLE001 - the one catch
-        return _failed(session, error)
+        return _failure_code(given, _failed(session, error))
     return code if isinstance(code, int) else 0
+
+
+def _failure_code(arguments: Sequence[str], code: int) -> int:
+    """With Terraform's own exit codes, 2 says that there are changes: whatever fails is 1."""
+    return 1 if DETAILED_EXITCODE in arguments and code < INTERRUPTED else code
 
 
 def _failed(session: Session, error: Exception) -> int:

@@ -75,7 +75,8 @@ lock_timeout_option = click.option(
 
 def task_files(required: bool = True) -> Callable[[Verb], Verb]:
     """The argument TASK...: one or more task files (none is allowed where not `required`)."""
-    return click.argument("files", metavar="TASK...", nargs=-1, required=required, type=click.Path())
+    metavar = "TASK..." if required else "[TASK]..."
+    return click.argument("files", metavar=metavar, nargs=-1, required=required, type=click.Path())
 
 
 _TASK_OPTIONS: tuple[Callable[[Verb], Verb], ...] = (
@@ -119,4 +120,5 @@ def task_options(required: bool = True) -> Callable[[Callable[..., int]], Callab
 
 def cluster_names(required: bool) -> Callable[[Verb], Verb]:
     """The argument CLUSTER...: names of clusters, or folders of stacks."""
-    return click.argument("clusters", metavar="CLUSTER...", nargs=-1, required=required)
+    metavar = "CLUSTER..." if required else "[CLUSTER]..."
+    return click.argument("clusters", metavar=metavar, nargs=-1, required=required)

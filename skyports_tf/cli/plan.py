@@ -37,9 +37,11 @@ def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_t
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
     answer_plan(session, compilation, planned)
     code = explain_failures(session, planned.failures)
-    if detailed_exitcode and code == 0:
-        return CHANGES if any(has_changes(item) for item in planned.results) else 0
-    return code
+    if not detailed_exitcode:
+        return code
+    if planned.failures:
+        return code if planned.interrupted else 1
+    return CHANGES if any(has_changes(item) for item in planned.results) else 0
 
 
 def has_changes(plan: StackPlan) -> bool:

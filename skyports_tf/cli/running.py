@@ -14,7 +14,13 @@ from skyports_tf.cli.console import Session, confirm
 from skyports_tf.cli.progress import progress_display
 from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
-from skyports_tf.diagnostics import Diagnostic, FindingsError, InterruptedRunError, SkyportsError
+from skyports_tf.diagnostics import (
+    Diagnostic,
+    FindingsError,
+    InterruptedRunError,
+    ProgramMissingError,
+    SkyportsError,
+)
 from skyports_tf.lifecycle import Phase, Progress, ProgressEvent, RunSettings, plan_stack
 from skyports_tf.model import Stack, StackPlan
 
@@ -43,13 +49,13 @@ class Outcome(Generic[Result]):
 def run_each(
     session: Session, stacks: Iterable[Given], step: Callable[[Given, Progress], Result]
 ) -> Outcome[Result]:
-    """Take the step for each stack, whatever became of the one before; stop at a signal."""
+    """Take the step for each stack, whatever became of the one before; stop where none can follow."""
     outcome: Outcome[Result] = Outcome()
     with progress_display(session) as progress:
         for stack in stacks:
             try:
                 outcome.results.append(step(stack, progress))
-            except InterruptedRunError as error:
+            except (InterruptedRunError, ProgramMissingError) as error:
                 outcome.failures.append(error)
                 break
             except SkyportsError as error:
