@@ -93,8 +93,12 @@ def read_config(path: str | None) -> Config:
     """
     if path is None:
         return Config()
-    document = read_yaml(path).documents[0]
+    documents = [document for document in read_yaml(path).documents if document.data is not None]
+    if not documents:
+        return Config(path=path, out=_relative_to_here(Path(path).parent / DEFAULT_OUT))
+    document, *others = documents
     findings = schema_findings("config", document)
+    findings += [other.diagnostic("config-value", "a config is one document") for other in others]
     if findings:
         raise FindingsError(findings)
     findings = [*_backend_findings(document), *_tag_findings(document)]
