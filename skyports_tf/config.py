@@ -101,7 +101,7 @@ def read_config(path: str | None) -> Config:
     findings += [other.diagnostic("config-value", "a config is one document") for other in others]
     if findings:
         raise FindingsError(findings)
-    findings = [*_backend_findings(document), *_tag_findings(document)]
+    findings = [*_backend_findings(document), *_nul_findings(document, document.data)]
     config = _Reader(document, findings).config(path)
     if findings:
         raise FindingsError(findings)
@@ -124,12 +124,17 @@ def _backend_findings(document: YamlDocument) -> Iterator[Diagnostic]:
                 yield document.diagnostic(*problem, ("backend", kind, name), key=True)
 
 
-def _tag_findings(document: YamlDocument) -> Iterator[Diagnostic]:
-    for name, value in (document.data.get("tags") or {}).items():
-        if "\0" in f"{name}{value}":
-            yield document.diagnostic(
-                "config-value", "a tag cannot hold a NUL character", ("tags", name), key=True
-            )
+def _nul_findings(document: YamlDocument, value: Any, at: _KeyPath = ()) -> Iterator[Diagnostic]:
+    """HCL cannot hold a NUL character, wherever it stands."""
+    if isinstance(value, str) and "\0" in value:
+        yield document.diagnostic("config-value", "a text cannot hold a NUL character", at)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _nul_findings(document, key, (*at, key))
+            yield from _nul_findings(document, item, (*at, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _nul_findings(document, item, (*at, position))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,7 @@ class _Reader:
 
     def refinement(self, key: object, value: Mapping[str, Any], at: _KeyPath) -> PortRefinement | None:
         protocol = value.get("protocol")
+        sources = self.sources(value.get("sources"), (*at, "sources"))
         try:
             ports = parse_port_range(str(key))
         except PortError as error:
@@ -194,7 +200,7 @@ class _Reader:
             return None
         return PortRefinement(
             ports=ports,
-            sources=self.sources(value.get("sources"), (*at, "sources")),
+            sources=sources,
             protocols=(protocol,)
             if isinstance(protocol, str)
             else tuple(sorted(protocol))

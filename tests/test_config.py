@@ -81,13 +81,16 @@ def test_a_mistake_is_told_at_its_place(
 def test_a_config_is_one_document(project: Project) -> None:
     with pytest.raises(FindingsError) as caught:
         read(project, "out: a\n---\nout: b\n")
-    assert [(item.code, item.span.line) for item in caught.value.diagnostics if item.span] == [("config-value", 3)]
+    assert [(item.code, item.span.line) for item in caught.value.diagnostics if item.span] == [
+        ("config-value", 3)
+    ]
 
 
 def test_all_mistakes_of_the_file_are_told_at_once(project: Project) -> None:
+    mistakes = "sources: [x, 10.0.0.0/8, y]\nrules: [{cluster: a, ports: {0: {sources: [z]}}}]\n"
     with pytest.raises(FindingsError) as caught:
-        read(project, "sources: [x, 10.0.0.0/8, y]\nrules: [{cluster: a, ports: {0: {sources: [z]}}}]\n")
-    assert [item.code for item in caught.value.diagnostics] == ["bad-source"] * 2 + ["bad-port"]
+        read(project, mistakes)
+    assert [item.code for item in caught.value.diagnostics] == ["bad-source"] * 2 + ["bad-port", "bad-source"]
 
 
 BACKENDS = {
