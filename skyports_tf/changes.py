@@ -7,11 +7,13 @@ what it was from the state's outputs, and where these can't tell, from `terrafor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange, Stack
+from skyports_tf.ports import FIRST_PORT, LAST_PORT
 from skyports_tf.sources import SourceError, parse_source
 from skyports_tf.stream import Record
 
@@ -20,6 +22,7 @@ PORT_RULE = "port"
 #: What the clouds' rule resources call protocol and source, the first that is set counts.
 _PROTOCOL_ATTRIBUTES = ("ip_protocol", "protocol")
 _SOURCE_ATTRIBUTES = ("cidr_ipv4", "cidr_ipv6", "prefix_list_id", "referenced_security_group_id", "source")
+_KEY = re.compile(r"(?P<protocol>[a-z]+)-(?P<port>[0-9]{1,5})@(?P<source>.+)")
 _REWRITES = frozenset({"update", "delete", "replace"})
 
 
@@ -84,28 +87,27 @@ def output_rules(outputs: Mapping[str, Any]) -> dict[str, OpenRule]:
     return {key: rule for key, value in found if (rule := _rule_of(value)) is not None}
 
 
-def state_rules(shown: Mapping[str, Any]) -> dict[str, OpenRule]:
-    """The rules by key from the resources of `terraform show -json`, without a plan file."""
+def state_rules(shown: Mapping[str, Any], stack: Rules) -> dict[str, OpenRule]:
+    """The rules by key from the resources of `terraform show -json`, without a plan file.
+
+    Of a resource whose attributes have another form, `stack` or its key tell what it opens: a
+    rule that is there is never left out.
+    """
     root = (shown.get("values") or {}).get("root_module") or {}
-    return {
-        str(resource.get("index")): rule
-        for resource in _resources(root)
-        if resource.get("name") == PORT_RULE and (rule := _rule_of(resource.get("values"))) is not None
-    }
+    found = ((str(item.get("index")), item.get("values")) for item in _resources(root) if _is_port_rule(item))
+    return {key: _rule_of(values) or stack.get(key) or _rule_of_key(key) for key, values in found}
 
 
-def plan_rules(shown: Mapping[str, Any]) -> tuple[dict[str, OpenRule], dict[str, OpenRule]]:
-    """The rules before and after by key, from `terraform show -json PLAN`."""
+def plan_rules(shown: Mapping[str, Any], stack: Rules) -> tuple[dict[str, OpenRule], dict[str, OpenRule]]:
+    """The rules before and after by key, from `terraform show -json PLAN`; see `state_rules`."""
     before: dict[str, OpenRule] = {}
     after: dict[str, OpenRule] = {}
-    for resource in shown.get("resource_changes") or ():
-        if resource.get("name") != PORT_RULE or resource.get("mode") == "data":
-            continue
+    for resource in filter(_is_port_rule, shown.get("resource_changes") or ()):
         change, key = resource.get("change") or {}, str(resource.get("index"))
-        for side, rules in (("before", before), ("after", after)):
-            rule = _rule_of(change.get(side))
-            if rule is not None:
-                rules[key] = rule
+        if change.get("before"):
+            before[key] = _rule_of(change["before"]) or _rule_of_key(key)
+        if change.get("after"):
+            after[key] = _rule_of(change["after"]) or stack.get(key) or _rule_of_key(key)
     return before, after
 
 
@@ -121,7 +123,7 @@ def port_changes(record: Record, before: Rules, after: Rules) -> PortChanges:
     changed = [
         (before[key], after[key])
         for key, action in planned.items()
-        if action == "update" and before[key].opening != after[key].opening
+        if action == "update" and key in before and key in after and before[key].opening != after[key].opening
     ]
     return PortChanges(open=group_rules(opened), change=_group_changes(changed), close=group_rules(closed))
 
@@ -201,16 +203,28 @@ def _rule_of(attributes: object) -> OpenRule | None:
         return None
     protocol = next((str(attributes[name]) for name in _PROTOCOL_ATTRIBUTES if attributes.get(name)), "")
     source = next((str(attributes[name]) for name in _SOURCE_ATTRIBUTES if attributes.get(name)), "")
+    if not protocol or not source:
+        return None
     first, last = attributes.get("from_port"), attributes.get("to_port")
-    # -1 is every protocol, which has no ports of its own
-    if protocol in ("-1", "all") or first is None or last is None:
-        return OpenRule("all" if protocol in ("-1", "all") else protocol, 0, 65535, source)
-    return OpenRule(protocol, int(first), int(last), source)
+    if protocol == "-1" or not isinstance(first, int) or not isinstance(last, int):
+        # every protocol, which has no ports of its own
+        return OpenRule("all" if protocol == "-1" else protocol, FIRST_PORT, LAST_PORT, source)
+    return OpenRule(protocol, first, last, source)
+
+
+def _rule_of_key(key: str) -> OpenRule:
+    """What a rule's key says: its first port stands for the range."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        return OpenRule("all", FIRST_PORT, LAST_PORT, key)
+    return OpenRule(found["protocol"], int(found["port"]), int(found["port"]), found["source"])
+
+
+def _is_port_rule(resource: Mapping[str, Any]) -> bool:
+    return resource.get("name") == PORT_RULE and resource.get("mode") != "data"
 
 
 def _resources(module: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    for resource in module.get("resources") or ():
-        if resource.get("mode") != "data":
-            yield resource
+    yield from module.get("resources") or ()
     for child in module.get("child_modules") or ():
         yield from _resources(child)

@@ -163,7 +163,7 @@ def _port_changes(
         before = output_rules(read_outputs(execution) if outputs is None else outputs)
     if needs_plan(record, after, before):
         shown = read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
-        before, planned = plan_rules(shown)
+        before, planned = plan_rules(shown, after)
         after = with_tasks(planned, execution.stack)
     return port_changes(record, with_tasks(before, execution.stack), after)
 

@@ -85,7 +85,8 @@ def read_open_rules(execution: Execution, outputs: Mapping[str, Any]) -> dict[st
     ahead = is_unfinished(execution.paths) or (not outputs and bool(read_addresses(execution)))
     if not ahead:
         return output_rules(outputs)
-    return state_rules(read_json(execution.run(execution.terraform.show).stdout))
+    shown = read_json(execution.run(execution.terraform.show).stdout)
+    return state_rules(shown, stack_rules(execution.stack))
 
 
 def status_of(stack: Stack, rules: Mapping[str, OpenRule], outputs: Mapping[str, Any]) -> StackStatus:

@@ -1,0 +1,179 @@
+"""Two at once, stale plans and other failures: Terraform's own words, and nothing applied unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skyports_tf.child import Signals
+from skyports_tf.diagnostics import FindingsError, TerraformError
+from skyports_tf.lifecycle import (
+    PLAN_FILE,
+    RunSettings,
+    apply_plan,
+    close_stack,
+    plan_close,
+    plan_stack,
+    read_status,
+)
+from skyports_tf.terraform import Program, Terraform
+from tests.support.stacks import aws_stack, rule, write_local_stack, write_program
+from tests.test_interrupt import STACKS, applying, read_until
+
+SETTINGS = RunSettings()
+ONE = aws_stack(rule("8000"))
+TWO = replace(ONE, rules=(rule("8000"), rule("8001")))
+
+
+def test_a_lock_held_by_another_is_told_in_terraforms_words(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    stack = STACKS["rules"]
+    write_local_stack(tmp_path, stack, seconds=0.3)
+    with applying(tmp_path) as process:
+        read_until(process.stdout, lambda line: line.startswith("apply 1 "))
+        with pytest.raises(TerraformError) as caught:
+            plan_stack(str(tmp_path), stack, SETTINGS)
+        # a longer patience is enough
+        waited = plan_stack(str(tmp_path), stack, RunSettings(lock_timeout="60s"))
+    assert caught.value.exit_code == 3
+    assert caught.value.diagnostics[0].message == "web-aws-us-east-1: terraform plan failed"
+    for words in (
+        "Error acquiring the state lock",
+        "Lock Info:",
+        "Operation: OperationTypeApply",
+        "Who:",
+        "Created:",
+    ):
+        assert words in caught.value.output
+    assert not waited.counts.any
+
+
+def test_a_stale_plan_is_refused_in_terraforms_words(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = write_local_stack(tmp_path, ONE)
+    plan = plan_stack(str(tmp_path), ONE, SETTINGS)
+    kept = (folder / PLAN_FILE).read_bytes()
+    apply_plan(str(tmp_path), plan, SETTINGS)
+    (folder / PLAN_FILE).write_bytes(kept)
+    with pytest.raises(TerraformError) as caught:
+        apply_plan(str(tmp_path), plan, SETTINGS)
+    assert "Saved plan is stale" in caught.value.output
+
+
+def test_a_plan_that_is_gone_is_refused_in_terraforms_words(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = write_local_stack(tmp_path, ONE)
+    plan = plan_stack(str(tmp_path), ONE, SETTINGS)
+    (folder / PLAN_FILE).unlink()
+    with pytest.raises(TerraformError) as caught:
+        apply_plan(str(tmp_path), plan, SETTINGS)
+    assert "no such file or directory" in caught.value.output
+
+
+def test_another_plan_than_the_one_that_was_shown_is_not_applied(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = write_local_stack(tmp_path, ONE)
+    shown = plan_stack(str(tmp_path), ONE, SETTINGS)
+    write_local_stack(tmp_path, TWO)
+    plan_stack(str(tmp_path), TWO, SETTINGS)
+    with pytest.raises(FindingsError) as caught:
+        apply_plan(str(tmp_path), shown, SETTINGS)
+    assert caught.value.diagnostics[0].code == "plan-replaced"
+    assert not (folder / "terraform.tfstate").exists()
+
+
+def test_a_failed_plan_leaves_no_plan_behind(local_terraform: tuple[str, ...], tmp_path: Path) -> None:
+    folder = write_local_stack(tmp_path, ONE)
+    with (folder / "main.tf").open("a", encoding="utf-8") as file:
+        file.write("resource nonsense\n")
+    with pytest.raises(TerraformError) as caught:
+        plan_stack(str(tmp_path), ONE, SETTINGS)
+    assert "resource nonsense" in caught.value.output
+    assert not list(folder.glob("*.tfplan"))
+
+
+def test_the_life_of_a_stack_leaves_a_state_that_holds_nothing(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    out = str(tmp_path)
+    folder = write_local_stack(tmp_path, TWO)
+    assert apply_plan(out, plan_stack(out, TWO, SETTINGS), SETTINGS).state == "open"
+    closed = close_stack(out, plan_close(out, TWO, SETTINGS), SETTINGS)
+    assert closed.verified_empty
+    assert [(rule.from_port, rule.tasks) for rule in closed.changes.close] == [
+        (8000, ("web.yaml",)),
+        (8001, ("web.yaml",)),
+    ]
+    state = json.loads((folder / "terraform.tfstate").read_text(encoding="utf-8"))
+    assert (state["resources"], state["outputs"]) == ([], {})
+    assert read_status(out, TWO, SETTINGS).state == "closed"
+
+
+def test_what_is_left_after_destroy_is_named(local_terraform: tuple[str, ...], tmp_path: Path) -> None:
+    out = str(tmp_path)
+    folder = write_local_stack(tmp_path, ONE)
+    apply_plan(out, plan_stack(out, ONE, SETTINGS), SETTINGS)
+    plan = plan_close(out, ONE, SETTINGS)
+    # somebody applies again between our apply and our proof
+    meddler = write_program(
+        tmp_path / "meddler",
+        f"""\
+        cp {folder}/terraform.tfstate {tmp_path}/before.tfstate
+        {local_terraform[0]} "$@"; code=$?
+        [ "$1" = apply ] && cp {tmp_path}/before.tfstate {folder}/terraform.tfstate
+        exit $code
+        """,
+    )
+    with pytest.raises(FindingsError) as caught:
+        close_stack(out, plan, RunSettings(binary=str(meddler)))
+    assert caught.value.exit_code == 1
+    assert caught.value.diagnostics[0].code == "still-open"
+    assert 'terraform_data.port["tcp-8000@0.0.0.0/0"]' in caught.value.diagnostics[0].message
+
+
+def test_a_state_that_cannot_be_read_is_unknown_with_the_reason(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    stack = replace(ONE, backend=("http", {"address": "http://127.0.0.1:9/state"}))
+    folder = write_local_stack(tmp_path, stack)
+    backend = 'backend "http" {\n    address = "http://127.0.0.1:9/state"\n    retry_max = 0\n  }'
+    (folder / "backend.tf").write_text(f"terraform {{\n  {backend}\n}}\n", encoding="utf-8")
+    status = read_status(str(tmp_path), stack, SETTINGS)
+    assert status.state == "unknown"
+    assert status.reason is not None
+    assert "127.0.0.1:9" in status.reason or "state" in status.reason.lower()
+
+
+def test_a_corrupt_state_is_unknown_and_not_closed(local_terraform: tuple[str, ...], tmp_path: Path) -> None:
+    folder = write_local_stack(tmp_path, ONE)
+    (folder / "terraform.tfstate").write_text("{", encoding="utf-8")
+    assert read_status(str(tmp_path), ONE, SETTINGS).state == "unknown"
+
+
+def test_init_runs_again_when_terraform_asks_for_it_and_only_once(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    out = str(tmp_path)
+    folder = write_local_stack(tmp_path, ONE)
+    plan_stack(out, ONE, SETTINGS)
+    # behind our back: the mark is there, what it stands for is not
+    (folder / ".terraform" / "terraform.tfstate").unlink()
+    assert plan_stack(out, ONE, SETTINGS).counts.create == 1
+
+
+def test_terraform_is_called_without_a_shell_and_without_a_terminal(tmp_path: Path) -> None:
+    folder = tmp_path / "$(touch pwned); `touch pwned` 'x'"
+    folder.mkdir()
+    program = write_program(tmp_path / "terraform", 'printf "%s\\n" "$@"; read line || echo "no stdin"\n')
+    terraform = Terraform(Program((str(program),)), folder, os.environ, Signals())
+    run = terraform.show("$(touch pwned).tfplan")
+    assert run.stdout.splitlines() == ["show", "-json", "-no-color", "$(touch pwned).tfplan", "no stdin"]
+    assert not list(tmp_path.rglob("pwned"))
