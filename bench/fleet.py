@@ -12,7 +12,7 @@ from bench.workspace import installed, memory_folder, write_tasks
 
 COUNTS = (100, 1000, 10_000)
 ROUNDS = 3
-_ROOT = Path(__file__).resolve().parent.parent
+_FLOOR = Path(__file__).resolve().with_name("floor.py")
 
 
 def run_part() -> PartResult:
@@ -85,8 +85,11 @@ class _Fleet:
 
     def _floor(self, count: int, tree: Path) -> float:
         out = self._folder / "floor"
-        command = [self._programs / "python", "-m", "bench.floor", self._tasks[count][0].parent, tree, out]
-        done = subprocess.run(command, cwd=_ROOT, env=self._env, capture_output=True, text=True, check=True)
+        tasks = self._tasks[count][0].parent
+        command = [self._programs / "python", _FLOOR, tasks, tree, out]
+        done = subprocess.run(
+            command, cwd=self._folder, env=self._env, capture_output=True, text=True, check=True
+        )
         shutil.rmtree(out)
         return float(done.stdout)
 

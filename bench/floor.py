@@ -1,6 +1,6 @@
 """The floor of a fleet's compile: only what cannot be left out, one file after the other.
 
-`python -m bench.floor TASKS TREE OUT` composes every task file with marks (PyYAML's C parser),
+`python bench/floor.py TASKS TREE OUT` composes every task file with marks (PyYAML's C parser),
 builds its data, validates it once with our compiled schema, renders our main template once, warm,
 and writes to OUT the very bytes that TREE holds. Prints the seconds, imports included.
 """
@@ -72,7 +72,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["hcl"] = json.dumps
+    environment.filters["hcl"] = lambda value, _indent=0: json.dumps(value)
     return environment.get_template("aws/stack/main.tf.j2")
 
 
