@@ -40,9 +40,8 @@ class Signals:
         """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""
         if self.received is not None:
             name = signal.Signals(self.received).name
-            finding = Diagnostic(
-                "interrupted", f"{doing}: stopped by {name}", help="run the same command again to go on"
-            )
+            message = f"{doing}: stopped by {name}, Terraform has ended in order"
+            finding = Diagnostic("interrupted", message, help="run the same command again to go on")
             raise InterruptedRunError(finding, self.received)
 
 
@@ -66,6 +65,8 @@ def watch_signals(doing: str) -> Iterator[Signals]:
     before = _install(signals) if threading.current_thread() is threading.main_thread() else {}
     try:
         yield signals
+    except InterruptedRunError:
+        raise
     except Exception:
         signals.check(doing)
         raise
