@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -11,23 +10,25 @@ from dataclasses import dataclass, field
 
 from skyports_tf.clouds import Cloud, load_cloud
 from skyports_tf.config import Config
-from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
-from skyports_tf.ledger import all_stacks, merge_entries, stacks_of
+from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.grants import Flags, ssh_sources_of
+from skyports_tf.ledger import merge_entries
+from skyports_tf.limits import stack_problems
 from skyports_tf.model import GeneratedFile, LedgerEntry, Stack, StackMode, TaskDocument
 from skyports_tf.naming import name_on_cloud, name_on_cloud_pattern
-from skyports_tf.pack import pack_rules, rules_by_family
+from skyports_tf.pack import pack_rules
 from skyports_tf.render import render_module, render_stack, render_tree
 from skyports_tf.resolve import (
     Demand,
     Findings,
-    Flags,
     Place,
     cloud_settings,
+    place_of,
     resolve_document,
-    ssh_sources_of,
 )
 from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.task import TaskOverrides, read_tasks
+from skyports_tf.tree import all_stacks, stacks_of
 from skyports_tf.write import changed_files, locked_tree, write_files
 
 
@@ -103,7 +104,10 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
         stacks = _merge(request, out, demands, flags, findings)
         spans = {demand.place: (demand.path, demand.span) for demand in demands}
         for stack in stacks:
-            _check_limits(stack, request.config, spans, findings)
+            path, span = spans.get(place_of(stack), (None, None))
+            for problem in stack_problems(stack, request.config):
+                message = f"{stack.name}: {problem.message}"
+                findings.add(Diagnostic(problem.code, message, path, span, help=problem.help))
         _stop_on_errors(findings)
         diagnostics = tuple(sorted(findings.items, key=lambda item: item.sort_key))
         compilation = _render(out, stacks, diagnostics)
@@ -156,11 +160,9 @@ def _read(path: str, overrides: TaskOverrides, findings: Findings) -> TaskDocume
     try:
         found = read_tasks(path, overrides)
     except FindingsError as error:
-        for item in error.diagnostics:
-            findings.add(item)
+        findings.add(*error.diagnostics)
         return None
-    for item in found.warnings:
-        findings.add(item)
+    findings.add(*found.warnings)
     return found.document
 
 
@@ -178,7 +180,7 @@ def _merge(
         files[demand.place.cluster].add(demand.entry.file)
     stacks: dict[Place, Stack] = {}
     for cluster in files:
-        stacks.update((_place(stack), stack) for stack in stacks_of(out, cluster))
+        stacks.update((place_of(stack), stack) for stack in stacks_of(out, cluster))
     forgotten = _forget(request, out, stacks, findings)
     retain = request.config.retain if flags.retain is None else flags.retain
     merged = []
@@ -199,10 +201,6 @@ def _merge(
         if entries or old:
             merged.append(_stack(place, old, entries, request, flags))
     return tuple(merged)
-
-
-def _place(stack: Stack) -> Place:
-    return Place(stack.cluster, stack.cloud, stack.region)
 
 
 def _forget(
@@ -226,8 +224,8 @@ def _forget(
             message = f"no ledger holds a task {name!r}"
             findings.add(Diagnostic("task-unknown", message, help="name its file, or the task's name"))
         for stack, entry in matches:
-            stacks.setdefault(_place(stack), stack)
-            forgotten.add((_place(stack), entry.file, entry.position))
+            stacks.setdefault(place_of(stack), stack)
+            forgotten.add((place_of(stack), entry.file, entry.position))
     return forgotten
 
 
@@ -259,108 +257,6 @@ def _name_on_cloud(cluster: str, cloud: Cloud, request: CompileRequest, old: Sta
     if user_hash:
         return name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length)
     return (old.name_on_cloud if old else None) or name_on_cloud_pattern(cluster)
-
-
-# -- checks ----------------------------------------------------------------------------
-
-
-def _check_limits(
-    stack: Stack, config: Config, spans: dict[Place, tuple[str, Span | None]], findings: Findings
-) -> None:
-    """Refuse what the cloud would refuse, before Terraform runs."""
-    cloud = load_cloud(stack.cloud)
-    path, span = spans.get(_place(stack), (None, None))
-    for code, message, help_text in (
-        *_mode_problems(stack, cloud),
-        *_name_problems(stack, cloud),
-        *_quota_problems(stack, cloud, config),
-        *_rule_problems(stack, cloud),
-        *_tag_problems(stack, cloud),
-    ):
-        findings.add(Diagnostic(code, f"{stack.name}: {message}", path, span, help=help_text))
-
-
-_Problem = tuple[str, str, "str | None"]
-
-
-def _mode_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
-    if stack.mode not in cloud.modes:
-        yield (
-            "mode-unsupported",
-            f"{cloud.name} has no mode {stack.mode!r}",
-            f"modes: {', '.join(cloud.modes)}",
-        )
-    elif stack.mode == "attach" and "?" in (stack.name_on_cloud or ""):
-        yield (
-            "user-hash-unknown",
-            "SkyPilot's user hash is needed to find the cluster's nodes, and it is unknown",
-            "set `user_hash` in the config or SKYPILOT_USER_ID; SkyPilot keeps it in ~/.sky/user_hash",
-        )
-
-
-def _name_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
-    for kind, name in cloud.names_of(stack.cluster, stack.mode).items():
-        if cloud.object_max_length and len(name) > cloud.object_max_length:
-            title = kind.replace("_", " ")
-            message = f"the {title}'s name has {len(name)} characters, {cloud.object_max_length} are allowed"
-            yield "name-too-long", message, "choose a shorter name with --cluster"
-
-
-def _quota_problems(stack: Stack, cloud: Cloud, config: Config) -> Iterable[_Problem]:
-    limit = cloud.limits["rules_per_group"]
-    allowed = config.cloud_settings.get(cloud.name, {}).get(limit.setting or "", limit.value)
-    twins = {source for source in stack.ssh_sources if _is_ssh_twin(stack, source)}
-    ssh = [source for source in stack.ssh_sources if source not in twins]
-    for family, need in rules_by_family(stack.rules, ssh, shared=int(stack.mode == "takeover")).items():
-        if need > allowed:
-            message = f"{need} {family} rules are needed, {allowed} are allowed: {need - allowed} too many"
-            raise_it = f"raise the quota and set `{cloud.name}.{limit.setting}` in the config, "
-            yield (
-                "quota-exceeded",
-                f"{message} ({limit.quota})",
-                raise_it + "or ask for fewer ranges or sources",
-            )
-
-
-def _is_ssh_twin(stack: Stack, source: Source) -> bool:
-    """Whether a port rule is the SSH rule for `source` over again; the module then makes it once."""
-    return any(
-        rule.source == source and rule.protocol == "tcp" and str(rule.ports) == "22" for rule in stack.rules
-    )
-
-
-def _rule_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
-    for source in sorted(
-        {*(rule.source for rule in stack.rules), *stack.ssh_sources}, key=lambda item: item.sort_key
-    ):
-        if source.kind not in cloud.sources:
-            known = ", ".join(sorted(cloud.sources))
-            yield (
-                "source-unsupported",
-                f"{cloud.name} takes no source such as {str(source)!r}",
-                f"it takes: {known}",
-            )
-    allowed = cloud.description
-    for description in sorted({rule.description for rule in stack.rules if rule.description}):
-        if allowed and not re.fullmatch(allowed.pattern, description):
-            message = f"{cloud.name} takes no rule description such as {description!r}"
-            yield "bad-description", message, f"allowed characters: {allowed.pattern}"
-
-
-def _tag_problems(stack: Stack, cloud: Cloud) -> Iterable[_Problem]:
-    rule = cloud.tags
-    for name, value in stack.tags.items() if rule else ():
-        if not 1 <= len(name) <= rule.key_max_length or len(value) > rule.value_max_length:
-            lengths = (
-                f"a key has 1 to {rule.key_max_length} characters, a value up to {rule.value_max_length}"
-            )
-            yield "bad-tag", f"the tag {name!r} has the wrong length", lengths
-        if name.lower().startswith(rule.forbidden_prefix):
-            yield (
-                "bad-tag",
-                f"the tag {name!r} begins with {rule.forbidden_prefix!r}, which is reserved",
-                None,
-            )
 
 
 # -- the tree --------------------------------------------------------------------------

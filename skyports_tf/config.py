@@ -191,7 +191,7 @@ class _Reader:
         )
 
     def refinement(self, key: object, value: Mapping[str, Any], at: _KeyPath) -> PortRefinement | None:
-        protocol = value.get("protocol")
+        protocol: Protocol | list[Protocol] | None = value.get("protocol")
         sources = self.sources(value.get("sources"), (*at, "sources"))
         try:
             ports = parse_port_range(str(key))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
+from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import Grant, LedgerEntry, Stack
 from skyports_tf.naming import is_cluster_name
 from skyports_tf.pack import pack_rules
@@ -200,80 +200,3 @@ def _grants_of(documents: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
         for text in rule["sources"]:
             ports = PortRange(rule["from_port"], rule["to_port"])
             yield Grant(rule["protocol"], ports, parse_source(text), rule["description"])
-
-
-# -- the tree --------------------------------------------------------------------------
-
-
-def stacks_of(out: str, cluster: str) -> tuple[Stack, ...]:
-    """The stacks of one cluster in the tree `out`, sorted; none where it has no folder."""
-    return tuple(read_stack(out, directory) for directory in _directories_of(out, cluster))
-
-
-def all_stacks(out: str) -> tuple[Stack, ...]:
-    """Every stack of the tree `out`, sorted by folder."""
-    return tuple(stack for cluster in _clusters_of(out) for stack in stacks_of(out, cluster))
-
-
-def find_stacks(out: str, names: Sequence[str]) -> tuple[Stack, ...]:
-    """The stacks that `names` name: clusters, or stack folders; all of them where none is named.
-
-    Raises `FindingsError` with a finding for each name that is neither.
-    """
-    if not names:
-        return all_stacks(out)
-    found: dict[str, Stack] = {}
-    findings = []
-    for name in names:
-        stacks = _named(out, name)
-        found.update((stack.directory, stack) for stack in stacks)
-        if not stacks:
-            findings.append(_unknown(out, name))
-    if findings:
-        raise FindingsError(findings)
-    return tuple(found[directory] for directory in sorted(found))
-
-
-def _named(out: str, name: str) -> tuple[Stack, ...]:
-    if is_cluster_name(name):
-        stacks = stacks_of(out, name)
-        if stacks:
-            return stacks
-    for folder in (Path(name), Path(out, name)):
-        relative = os.path.relpath(folder, out).replace(os.sep, "/")
-        if relative.startswith("..") or relative == ".":
-            continue
-        if (folder / LEDGER_NAME).is_file():
-            return (read_stack(out, relative),)
-        if "/" not in relative and folder.is_dir() and is_cluster_name(relative):
-            return stacks_of(out, relative)
-    return ()
-
-
-def _unknown(out: str, name: str) -> Diagnostic:
-    known = _clusters_of(out)
-    otherwise = f"known clusters: {', '.join(known)}" if known else "compile a task first"
-    message = f"no cluster or stack folder {name!r} in {out}"
-    return Diagnostic("cluster-unknown", message, help=suggest(name, known, otherwise))
-
-
-def _clusters_of(out: str) -> list[str]:
-    try:
-        with os.scandir(out) as items:
-            names = [item.name for item in items if is_cluster_name(item.name) and item.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(name for name in names if _directories_of(out, name))
-
-
-def _directories_of(out: str, cluster: str) -> list[str]:
-    try:
-        with os.scandir(Path(out, cluster)) as items:
-            places = sorted(item.name for item in items)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [
-        f"{cluster}/{place}"
-        for place in places
-        if os.path.isfile(os.path.join(out, cluster, place, LEDGER_NAME))
-    ]

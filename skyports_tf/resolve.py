@@ -6,31 +6,17 @@ Pure: nothing here reads a file, the environment or the clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import PurePath
 
 from skyports_tf.clouds import Cloud, load_cloud, managed_clouds, unmanaged_clouds
-from skyports_tf.config import ClusterRule, Config
-from skyports_tf.diagnostics import Diagnostic, Span, suggest
-from skyports_tf.model import Candidate, Grant, LedgerEntry, Protocol, StackMode, Task, TaskDocument
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic, FindingsError, Span, suggest
+from skyports_tf.grants import Flags, grants_of
+from skyports_tf.model import Candidate, LedgerEntry, Stack, Task, TaskDocument
 from skyports_tf.naming import RESERVED_NAMES, is_cluster_name
-from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.sources import Source
-
-_TCP: tuple[Protocol, ...] = ("tcp",)
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What the command line says beside the config; None and empty leave it to the config."""
-
-    cluster: str | None = None
-    sources: tuple[Source, ...] = ()
-    ssh_sources: tuple[Source, ...] = ()
-    retain: bool | None = None
-    mode: StackMode | None = None
+from skyports_tf.ports import PortSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +26,11 @@ class Place:
     cluster: str
     cloud: str
     region: str | None
+
+
+def place_of(stack: Stack) -> Place:
+    """Where a stack lives."""
+    return Place(stack.cluster, stack.cloud, stack.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +49,9 @@ class Findings:
 
     items: dict[Diagnostic, None] = field(default_factory=dict)
 
-    def add(self, item: Diagnostic) -> None:
-        """Keep `item`."""
-        self.items[item] = None
+    def add(self, *items: Diagnostic) -> None:
+        """Keep `items`."""
+        self.items.update(dict.fromkeys(items))
 
 
 def resolve_document(
@@ -108,11 +99,13 @@ def _resolve_task(path: str, task: Task, cluster: str, context: _Context) -> Ite
             if name not in managed_clouds():
                 left_out.append((name, candidate))
                 continue
-            region = _region(load_cloud(name), candidate, path, config, findings)
-            if region is not False:
-                place = Place(cluster, name, region)
-                wanted[place] = wanted.get(place, PortSet()) | candidate.ports
-                spans.setdefault(place, candidate.infra_span or candidate.ports_span or task.span)
+            try:
+                place = Place(cluster, name, _region(load_cloud(name), candidate, path, config, findings))
+            except FindingsError as error:
+                findings.add(*error.diagnostics)
+                continue
+            wanted[place] = wanted.get(place, PortSet()) | candidate.ports
+            spans.setdefault(place, candidate.infra_span or candidate.ports_span or task.span)
         if not candidate.cloud and not config.clouds_given and candidate.ports:
             findings.add(_open_cloud_note(path, task, config))
     _report_left_out(path, task, left_out, bool(wanted), findings)
@@ -141,17 +134,14 @@ def _open_cloud_note(path: str, task: Task, config: Config) -> Diagnostic:
     )
 
 
-def _region(
-    cloud: Cloud, candidate: Candidate, path: str, config: Config, findings: Findings
-) -> str | bool | None:
-    """The region, None where the cloud needs none, False where there is none that can be used."""
+def _region(cloud: Cloud, candidate: Candidate, path: str, config: Config, findings: Findings) -> str | None:
+    """The region, None where the cloud needs none; raises `FindingsError` for one that cannot be used."""
     if cloud.region_pattern is None:
         return candidate.region
     configured = config.cloud_settings.get(cloud.name, {}).get("region")
     region = candidate.region or configured or cloud.region_default
     if region is None or not re.fullmatch(cloud.region_pattern, region):
-        findings.add(_region_finding(cloud, candidate, path, config, region))
-        return False
+        raise FindingsError(_region_finding(cloud, candidate, path, config, region))
     if not candidate.region and not configured and candidate.ports:
         findings.add(
             Diagnostic(
@@ -210,68 +200,6 @@ def _why_not(name: str) -> tuple[str, str | None]:
     if known:
         return known.reason, known.instead
     return f"unknown cloud {name!r}", suggest(name, (*managed_clouds(), *unmanaged_clouds()))
-
-
-# -- who may reach what ----------------------------------------------------------------
-
-
-def grants_of(ports: PortSet, cluster: str, config: Config, flags: Flags) -> Iterator[Grant]:
-    """The grants for `ports`: protocol, source and description by the rules that match `cluster`.
-
-    `--source` on the command line goes over whatever the config says.
-    """
-    rules = matching_rules(cluster, config)
-    base = _last(rule.sources for rule in rules) or config.sources
-    for piece, sources, protocols, description in _refine(ports, base, rules):
-        for protocol in protocols:
-            for source in flags.sources or sources:
-                yield Grant(protocol, piece, source, description)
-
-
-def matching_rules(cluster: str, config: Config) -> tuple[ClusterRule, ...]:
-    """The config's rules for `cluster`, in the order of the file."""
-    return tuple(rule for rule in config.rules if fnmatchcase(cluster, rule.cluster))
-
-
-def ssh_sources_of(cluster: str, config: Config, flags: Flags) -> tuple[Source, ...]:
-    """Who may reach port 22 of the cluster's nodes."""
-    ruled = _last(rule.ssh_sources for rule in matching_rules(cluster, config))
-    if flags.ssh_sources:
-        return flags.ssh_sources
-    return config.ssh_sources if ruled is None else ruled
-
-
-def _last(values: Iterable[tuple[Source, ...] | None]) -> tuple[Source, ...] | None:
-    found = None
-    for value in values:
-        found = found if value is None else value
-    return found
-
-
-_Piece = tuple[PortRange, tuple[Source, ...], tuple[Protocol, ...], "str | None"]
-
-
-def _refine(ports: PortSet, base: tuple[Source, ...], rules: Sequence[ClusterRule]) -> Iterator[_Piece]:
-    """Cut `ports` at the borders of the refinements, and give each piece what the last one says."""
-    pieces: list[_Piece] = [(item, base, _TCP, None) for item in ports]
-    for rule in rules:
-        for refinement in rule.ports:
-            inside = PortSet((refinement.ports,))
-            cut: list[_Piece] = []
-            for piece, sources, protocols, description in pieces:
-                whole = PortSet((piece,))
-                cut += [(rest, sources, protocols, description) for rest in whole - inside]
-                cut += [
-                    (
-                        part,
-                        refinement.sources or sources,
-                        refinement.protocols or protocols,
-                        refinement.description or description,
-                    )
-                    for part in whole & inside
-                ]
-            pieces = cut
-    yield from sorted(pieces, key=lambda piece: piece[0])
 
 
 def cloud_settings(cloud: Cloud, config: Config) -> Mapping[str, str | int | bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skyports_tf.diagnostics import FindingsError
-from skyports_tf.ledger import find_stacks
+from skyports_tf.tree import find_stacks
 from tests.support.project import Project, working_in
 
 

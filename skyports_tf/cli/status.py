@@ -11,12 +11,12 @@ from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import run_settings
 from skyports_tf.cli.tasks import session_config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.ledger import find_stacks
 from skyports_tf.lifecycle import read_status
 from skyports_tf.model import StackStatus
 from skyports_tf.report.endpoints import endpoint_lines, head_address, one_endpoint
 from skyports_tf.report.json_output import status_json
 from skyports_tf.report.status import status_text
+from skyports_tf.tree import find_stacks
 
 
 @click.command()
