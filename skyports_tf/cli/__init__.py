@@ -35,10 +35,10 @@ VERBS: Final[dict[str, Verb]] = {
     "inspect": Verb("inspect", "inspect", "Show what was understood of task files."),
     "compile": Verb("compile", "compile_", "Write the Terraform of task files."),
     "plan": Verb("plan", "plan", "Compile, then show which ports open, change and close."),
-    "apply": Verb("apply", "apply", "Plan, ask, open the ports, show the endpoints."),
+    "apply": Verb("apply", "apply", "Plan, ask, apply that very plan, show the endpoints."),
     "destroy": Verb("destroy", "destroy", "Close a cluster's ports and prove that nothing is left."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),
-    "names": Verb("names", "names", "Show what SkyPilot calls a cluster's firewall objects."),
+    "names": Verb("names", "names", "Show what SkyPilot calls a cluster and its firewall objects."),
     "clouds": Verb("clouds", "clouds", "Show the clouds and their limits."),
 }
 ALIASES: Final[dict[str, str]] = {"down": "destroy"}

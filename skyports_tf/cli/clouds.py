@@ -15,7 +15,10 @@ from skyports_tf.report.json_output import clouds_json
 @json_option
 @pass_session
 def clouds(session: Session) -> int:
-    """Show the clouds, their limits, and for each cloud that cannot be had, why."""
+    """Show the clouds and their limits.
+
+    For each cloud that cannot be had, it says why, and what to do instead.
+    """
     managed = [load_cloud(name) for name in managed_clouds()]
     others = list(unmanaged_clouds().values())
     if session.json:

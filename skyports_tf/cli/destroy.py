@@ -31,9 +31,9 @@ _GENERATED = ("*.tf", "stack.json")
 def destroy(
     session: Session, clusters: tuple[str, ...], yes: bool, lock_timeout: str, out: str | None
 ) -> int:
-    """Close a cluster's ports, remove its groups and rules, and prove that nothing is left.
+    """Close a cluster's ports and prove that nothing is left.
 
-    CLUSTER... are names of clusters, or folders of stacks.
+    Rules go first, then groups. CLUSTER... are names of clusters, or folders of stacks.
     """
     answer_failures(session, out)
     config = session_config(session)

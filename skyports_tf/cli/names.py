@@ -25,7 +25,10 @@ from skyports_tf.report.json_output import names_json
 @json_option
 @pass_session
 def names(session: Session, cluster: str, user_hash: str | None, infra: str | None) -> int:
-    """Show what SkyPilot calls a cluster and its firewall objects on each cloud."""
+    """Show what SkyPilot calls a cluster and its firewall objects.
+
+    The names are those of each cloud; some need the user hash.
+    """
     session.failure = lambda found: names_json(cluster, user_hash, {}, found)
     known_hash = user_hash or session_config(session).user_hash or find_user_hash(os.environ, Path.home())
     _check(cluster, known_hash)

@@ -37,9 +37,9 @@ def status(
     endpoint: int | None,
     out: str | None,
 ) -> int:
-    """Show stacks, open ports, nodes and endpoints, as Terraform's state has them.
+    """Show open ports, nodes and endpoints.
 
-    CLUSTER... are names of clusters, or folders of stacks; none means all. --ip, --endpoints
+    They are as Terraform's state has them. CLUSTER... are names of clusters, or folders of stacks; none means all. --ip, --endpoints
     and --endpoint print what 'sky status' prints, and need one CLUSTER.
     """
     asked = {"--ip": ip, "--endpoints": endpoints, "--endpoint": endpoint is not None}
