@@ -12,11 +12,35 @@ from typing import Final
 
 from skyports_tf.diagnostics import suggest
 
+#: Every cloud that SkyPilot knows, by its lower-case name.
 CLOUDS: Final = frozenset(
-    """
-    aws azure cudo do fluidstack gcp hyperbolic ibm kubernetes lambda mithril nebius oci paperspace
-    primeintellect runpod scp seeweb shadeform slurm ssh vast verda vsphere yotta
-    """.split()
+    {
+        "aws",
+        "azure",
+        "cudo",
+        "do",
+        "fluidstack",
+        "gcp",
+        "hyperbolic",
+        "ibm",
+        "kubernetes",
+        "lambda",
+        "mithril",
+        "nebius",
+        "oci",
+        "paperspace",
+        "primeintellect",
+        "runpod",
+        "scp",
+        "seeweb",
+        "shadeform",
+        "slurm",
+        "ssh",
+        "vast",
+        "verda",
+        "vsphere",
+        "yotta",
+    }
 )
 #: Names that SkyPilot's command line takes as well; in a task file `k8s` alone, within `infra`.
 ALIASES: Final = {"digitalocean": "do", "k8s": "kubernetes"}
@@ -73,7 +97,9 @@ def parse_infra(text: str, *, in_file: bool = True) -> Place:
     if len(parts) > 3:
         raise InfraError(f"{text!r} has more than three parts")
     named = [None if part == "*" else part for part in parts[1:]] + [None, None]
-    return Place(None if cloud == "*" else known_cloud(cloud), named[0], named[1])
+    # a cloud of the past, which SkyPilot's command line takes for any
+    anywhere = cloud == "*" or (cloud == "local" and not in_file)
+    return Place(None if anywhere else known_cloud(cloud), named[0], named[1])
 
 
 def _context(cloud: str, rest: str) -> Place:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skyports_tf.choices import Choice, expand_choices
+from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.environment import Environment, fill_variables, read_environment
 from skyports_tf.findings import Findings
 from skyports_tf.infra import Place
@@ -26,11 +27,15 @@ _IGNORED_KEY = "_user_specified_yaml"
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """The command line's values as read; None keeps what the file says."""
+    """The command line's values as read; None keeps what the file says.
+
+    `bad_ports` tells what of `--ports` could not be read, which counts where they apply.
+    """
 
     ports: PortSet | None = None
     place: Place | None = None
     envs: Mapping[str, str] = field(default_factory=dict)
+    bad_ports: tuple[Diagnostic, ...] = ()
 
 
 def read_task(findings: Findings, overrides: Overrides, position: int, *, single: bool) -> Task | None:

@@ -30,8 +30,9 @@ def cpus_problem(value: object) -> str | None:
 
 def memory_problem(value: object, zero_allowed: bool) -> str | None:
     """`memory`: gigabytes, or a number and a unit; `+` may follow; some clouds take 0."""
-    text = str(value).removesuffix("+").removesuffix("x")
-    size = _in_gigabytes(text, float)
+    text = str(value)
+    # SkyPilot takes either ending, x being for its own use, and stumbles over both
+    size = _in_gigabytes(text[:-1] if text.endswith(("+", "x")) else text, float)
     if size is None:
         return "must be a number of gigabytes, or a number and a unit such as 16GB; '+' may follow"
     if size < 0 or (size == 0 and not zero_allowed):
@@ -93,11 +94,10 @@ def _in_gigabytes(text: str, read: Callable[[str], float]) -> float | None:
             continue
         try:
             converted: float = amount * size / _GIGABYTE
-            # a disk has whole gigabytes
-            if read(converted) == converted:
-                return converted
-        except (OverflowError, ValueError):
-            continue
+        except OverflowError:
+            return None
+        if read is not int or converted.is_integer():
+            return converted
     return None
 
 

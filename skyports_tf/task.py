@@ -23,7 +23,7 @@ from skyports_tf.model import DocumentKind, TaskDocument
 from skyports_tf.onetask import Overrides, read_task
 from skyports_tf.schema import kind_of
 from skyports_tf.source import YamlDocument, YamlFile, read_yaml
-from skyports_tf.taskports import port_option_findings, read_port_options
+from skyports_tf.taskports import port_option_conflict, read_port_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +72,16 @@ def _not_a_mapping(document: YamlDocument) -> Diagnostic:
 
 
 def _applied(overrides: TaskOverrides) -> tuple[Overrides, list[Diagnostic]]:
-    errors = port_option_findings(overrides.ports)
+    """The overrides as read, and what is wrong with them whatever the file holds."""
+    errors = port_option_conflict(overrides.ports)
     place = None
     if overrides.infra is not None:
         try:
             place = parse_infra(overrides.infra, in_file=False)
         except InfraError as error:
             errors.append(Diagnostic("bad-infra", f"--infra: {error}", help=error.help))
-    ports = None if errors else read_port_options(overrides.ports)
-    return Overrides(ports, place, overrides.envs), errors
+    ports, bad_ports = read_port_options(overrides.ports)
+    return Overrides(ports, place, overrides.envs, tuple(bad_ports)), errors
 
 
 def _read_chain(file: YamlFile, overrides: Overrides, errors: list[Diagnostic]) -> ReadTasks:
@@ -124,7 +125,9 @@ def _read_all(
     single = kind == "task"
     errors = [item for item in known if item.severity == "error"]
     warnings = [item for item in known if item.severity != "error"]
-    if not single and (overrides.ports is not None or overrides.place is not None):
+    if single:
+        errors += overrides.bad_ports
+    elif overrides.ports is not None or overrides.place is not None:
         warnings.append(_ignored(file.path, kind))
     tasks = []
     for position, document in enumerate(documents):

@@ -101,29 +101,31 @@ def _hint(token: str) -> str | None:
     return None
 
 
-def read_port_options(options: Sequence[str]) -> PortSet | None:
-    """What `--ports` asks for: None keeps the task's ports, an empty set clears them.
+def port_option_conflict(options: Sequence[str]) -> list[Diagnostic]:
+    """A finding where `--ports none` stands beside other ports, else none."""
+    if len(options) < 2 or not _clears(options):
+        return []
+    message = "--ports none clears the ports, and cannot go with other ports"
+    return [Diagnostic("bad-port", message, help="give either 'none' or ports")]
 
-    Raises nothing: call `port_option_findings` first.
+
+def read_port_options(options: Sequence[str]) -> tuple[PortSet | None, list[Diagnostic]]:
+    """What `--ports` asks for, and what of it cannot be read.
+
+    None keeps the task's ports; an empty set clears them. The findings have no place in a file.
     """
     if not options:
-        return None
-    if any(option.lower() == _NONE for option in options):
-        return PortSet()
-    return PortSet.of(parse_port_range(token) for option in options for token in port_tokens(option))
-
-
-def port_option_findings(options: Sequence[str]) -> list[Diagnostic]:
-    """What is wrong with the values of `--ports`; they have no place in a file."""
-    if any(option.lower() == _NONE for option in options):
-        if len(options) > 1:
-            message = "--ports none clears the ports, and cannot go with other ports"
-            return [Diagnostic("bad-port", message, help="give either 'none' or ports")]
-        return []
-    found = []
+        return None, []
+    if _clears(options):
+        return PortSet(), []
+    ranges, bad = [], []
     for token in (token for option in options for token in port_tokens(option)):
         try:
-            parse_port_range(token)
+            ranges.append(parse_port_range(token))
         except PortError as error:
-            found.append(Diagnostic("bad-port", f"--ports: {error}", help=_hint(token)))
-    return found
+            bad.append(Diagnostic("bad-port", f"--ports: {error}", help=_hint(token)))
+    return PortSet.of(ranges), bad
+
+
+def _clears(options: Sequence[str]) -> bool:
+    return any(option.lower() == _NONE for option in options)
