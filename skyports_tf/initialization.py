@@ -9,7 +9,6 @@ stacks hold one copy; Terraform's cache does not bear two writers (Terraform CLI
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyports_tf.cache import cache_folder
 from skyports_tf.model import Stack
 from skyports_tf.terraform import Run, Terraform
 
@@ -109,41 +109,21 @@ def _providers_are_there(data: Path) -> bool:
     return all(found.exists() for found in (data / "providers").glob("*/*/*/*/*"))
 
 
-def _cache_folder(environment: Mapping[str, str]) -> Path | None:
-    base = environment.get("XDG_CACHE_HOME") or ""
-    home = environment.get("HOME") or ""
-    if Path(base).is_absolute():
-        return Path(base) / "skyports-tf"
-    return Path(home) / ".cache" / "skyports-tf" if Path(home).is_absolute() else None
-
-
 def _plugin_cache(environment: Mapping[str, str]) -> dict[str, str]:
     """The plugin cache to use for init: empty where the user has chosen one, or none can be made."""
-    folder = _cache_folder(environment)
-    if environment.get("TF_PLUGIN_CACHE_DIR") or folder is None:
-        return {}
-    if b"plugin_cache_dir" in _content(_cli_config(environment)):
-        return {}
-    plugins = folder / "plugins"
-    return {"TF_PLUGIN_CACHE_DIR": str(plugins)} if _make_private(plugins) else {}
-
-
-def _make_private(folder: Path) -> bool:
-    """Make a folder that only we write to; False where it cannot be, or others write to it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-    except OSError:
-        return False
-    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    chosen = environment.get("TF_PLUGIN_CACHE_DIR") or b"plugin_cache_dir" in _content(
+        _cli_config(environment)
+    )
+    plugins = None if chosen else cache_folder("plugins")
+    return {"TF_PLUGIN_CACHE_DIR": str(plugins)} if plugins else {}
 
 
 @contextmanager
 def _init_lock(terraform: Terraform) -> Iterator[None]:
     import fcntl
 
-    folder = _cache_folder(terraform.environment)
-    if folder is None or not _make_private(folder):
+    folder = cache_folder("locks")
+    if folder is None:
         yield
         return
     with (folder / "init.lock").open("ab") as file:

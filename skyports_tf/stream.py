@@ -129,13 +129,12 @@ def parse_event(line: str) -> Event | None:
         return Text(line) if line.strip() else None
     if not isinstance(message, dict):
         return Text(line)
-    kind = message.get("type")
+    kind = _text(message, "type")
     if kind in _STEPS:
         hook = _mapping(message, "hook")
-        return Step(
-            _resource(hook), _text(hook, "action") or "refresh", _STEPS[kind], _text(message, "@message")
-        )
-    reader = _READERS.get(kind) if isinstance(kind, str) else None
+        action = _text(hook, "action") or "refresh"
+        return Step(_resource(hook), action, _STEPS[kind], _text(message, "@message"))
+    reader = _READERS.get(kind)
     return reader(message) if reader else None
 
 
@@ -164,14 +163,9 @@ def format_message(message: Message) -> str:
     return "\n\n".join(parts)
 
 
-def _planned_change(message: Mapping[str, Any]) -> PlannedChange:
+def _change(message: Mapping[str, Any]) -> tuple[Resource, str]:
     change = _mapping(message, "change")
-    return PlannedChange(_resource(change), _text(change, "action"))
-
-
-def _drift(message: Mapping[str, Any]) -> Drift:
-    change = _mapping(message, "change")
-    return Drift(_resource(change), _text(change, "action"))
+    return _resource(change), _text(change, "action")
 
 
 def _summary(message: Mapping[str, Any]) -> Summary:
@@ -194,9 +188,8 @@ def _diagnostic(message: Mapping[str, Any]) -> Message:
     if not summary:
         severity, summary = _text(message, "@level"), _text(message, "@message")
     place, code = _place(found)
-    return Message(
-        "error" if severity == "error" else "warning", summary, _text(found, "detail"), place, code
-    )
+    severity = "error" if severity == "error" else "warning"
+    return Message(severity, summary, _text(found, "detail"), place, code)
 
 
 def _place(found: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -209,19 +202,16 @@ def _place(found: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     place += f"on {filename} line {_number(_mapping(span, 'start'), 'line')}"
     first = _number(snippet, "start_line")
     lines = enumerate(_text(snippet, "code").splitlines(), start=first)
-    values = snippet.get("values") or ()
+    values = snippet.get("values")
+    known = [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
     code = [f"{number:>4}: {line}" for number, line in lines]
-    code += [
-        f"      {_text(value, 'traversal')} {_text(value, 'statement')}"
-        for value in values
-        if isinstance(value, dict)
-    ]
+    code += [f"      {_text(value, 'traversal')} {_text(value, 'statement')}" for value in known]
     return f"{place}{f', in {context}' if context else ''}:", tuple(code)
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Event]] = {
-    "planned_change": _planned_change,
-    "resource_drift": _drift,
+    "planned_change": lambda message: PlannedChange(*_change(message)),
+    "resource_drift": lambda message: Drift(*_change(message)),
     "change_summary": _summary,
     "outputs": _outputs,
     "diagnostic": _diagnostic,
