@@ -113,6 +113,26 @@ class IngressRule:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedRule:
+    """One rule as a cloud of any shape holds it: all of `ports` to all of `sources`.
+
+    `key` is the rule's identity, which it keeps from one compile to the next.
+    """
+
+    key: str
+    ports: tuple[tuple[Protocol, PortSet], ...]
+    sources: tuple[Source, ...]
+
+    @property
+    def sort_key(self) -> tuple[object, ...]:
+        """By sources, then by ports."""
+        return (
+            tuple(source.sort_key for source in self.sources),
+            tuple((protocol, ports.ranges) for protocol, ports in self.ports),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """One root module with one state: a cluster's ports at one place.
 

@@ -8,10 +8,12 @@ of one run only, since it may open nothing that is not wanted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from skyports_tf.model import Grant, IngressRule, LedgerEntry, Protocol
+from skyports_tf.identity import batched_rules, keyed_rules
+from skyports_tf.model import Grant, IngressRule, LedgerEntry, PackedRule, Protocol
 from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.rectangles import RuleShape, Sources, Wanted, rectangles
 from skyports_tf.sources import Source
 
 _DESCRIPTION_LENGTH = 255
@@ -62,3 +64,66 @@ def rules_by_family(rules: Iterable[IngressRule], ssh: Iterable[Source], shared:
         if source.kind != "ipv4":
             counts["IPv6"] += 1
     return counts
+
+
+# -- rules of any shape ----------------------------------------------------------------
+
+
+def wanted_of(rules: Iterable[IngressRule]) -> dict[tuple[Protocol, Source], PortSet]:
+    """What `rules` open, as the packer takes it."""
+    found: dict[tuple[Protocol, Source], list[PortRange]] = {}
+    for rule in rules:
+        found.setdefault((rule.protocol, rule.source), []).append(rule.ports)
+    return {key: PortSet.of(ranges) for key, ranges in found.items()}
+
+
+def pack(wanted: Wanted, shape: RuleShape, previous: Sequence[PackedRule] = ()) -> tuple[PackedRule, ...]:
+    """The fewest rules of `shape` that open exactly `wanted`, in a fixed order.
+
+    `previous` are the rules of the last compile: a rule that opens much of what one of them
+    opened takes over its key, and single ports stay in their rule where that costs no rule.
+    """
+    packed: list[PackedRule] = []
+    for name, block in _blocks(wanted, shape):
+        before = [rule for rule in previous if rule.key.startswith(f"{name}-")]
+        packed += _pack_block(name, block, shape, before)
+    return tuple(sorted(packed, key=lambda rule: rule.sort_key))
+
+
+def _blocks(wanted: Wanted, shape: RuleShape) -> Iterator[tuple[str, Wanted]]:
+    """What cannot share a rule apart: other protocols, other families, other sources."""
+    blocks: dict[tuple[str, ...], dict[tuple[Protocol, Source], PortSet]] = {}
+    for (protocol, source), ports in sorted(
+        wanted.items(), key=lambda item: (item[0][0], item[0][1].sort_key)
+    ):
+        if not ports:
+            continue
+        parts: list[str] = [] if shape.many_protocols else [protocol]
+        if shape.sources == "family":
+            parts.append(source.kind)
+        elif shape.sources == "one":
+            parts.append(str(source))
+        blocks.setdefault(tuple(parts or ["any"]), {})[protocol, source] = ports
+    for name, block in blocks.items():
+        yield "-".join(name), block
+
+
+def _pack_block(
+    name: str, block: Wanted, shape: RuleShape, previous: Sequence[PackedRule]
+) -> list[PackedRule]:
+    found = [
+        (part, ports)
+        for sources, ports in rectangles(block, shape)
+        for part in _parts(sources, shape.sources_max)
+    ]
+    if shape.ports == "single":
+        return batched_rules(name, found, shape.ports_max, previous)
+    return keyed_rules(name, found, previous)
+
+
+def _parts(sources: Sources, most: int | None) -> Iterator[Sources]:
+    """The sources in parts of at most `most`."""
+    ordered = sorted(sources, key=lambda source: source.sort_key)
+    size = most or len(ordered)
+    for start in range(0, len(ordered), size):
+        yield frozenset(ordered[start : start + size])

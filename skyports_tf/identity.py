@@ -1,0 +1,134 @@
+"""Keys of rules that stay: what a rule was called in the last compile, it is called in the next.
+
+A rule that opens much of what a previous rule opened takes over its key, so that an edit
+changes rules in place; single ports stay in their rule where that costs no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import TypeAlias
+
+from skyports_tf.model import PackedRule, Protocol
+from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.rectangles import Ports, Rectangle, Sources
+
+
+def keyed_rules(
+    name: str, rectangles: Sequence[Rectangle], previous: Sequence[PackedRule]
+) -> list[PackedRule]:
+    """Rules for `rectangles`; one that opens what a previous rule opened takes over its key."""
+    inherited = _inherit(rectangles, [(frozenset(rule.sources), dict(rule.ports)) for rule in previous])
+    taken = {previous[item].key for item in inherited.values()}
+    fresh = _fresh_keys(name, taken)
+    return [
+        _rule(previous[inherited[position]].key if position in inherited else next(fresh), rectangle)
+        for position, rectangle in enumerate(rectangles)
+    ]
+
+
+def _fresh_keys(name: str, taken: set[str]) -> Iterator[str]:
+    number = 0
+    while True:
+        number += 1
+        if f"{name}-{number}" not in taken:
+            yield f"{name}-{number}"
+
+
+def _rule(key: str, rectangle: Rectangle) -> PackedRule:
+    sources, ports = rectangle
+    ordered = tuple(sorted(sources, key=lambda source: source.sort_key))
+    return PackedRule(key, tuple(sorted(ports.items())), ordered)
+
+
+def _inherit(new: Sequence[Rectangle], old: Sequence[Rectangle]) -> dict[int, int]:
+    """Which of `old` each of `new` continues: the pairs that share most, first."""
+    pairs = sorted(
+        (tuple(-part for part in shared), i, j)
+        for (i, one), (j, other) in product(enumerate(new), enumerate(old))
+        if any(shared := _shared(one, other))
+    )
+    found: dict[int, int] = {}
+    for _, i, j in pairs:
+        if i not in found and j not in found.values():
+            found[i] = j
+    return found
+
+
+def _shared(one: Rectangle, other: Rectangle) -> tuple[int, int, int]:
+    """How much two rectangles share: pairs of port and source, then ports, then sources."""
+    sources = len(one[0] & other[0])
+    ports = sum(len(ranges & other[1].get(protocol, PortSet())) for protocol, ranges in one[1].items())
+    return sources * ports, ports, sources
+
+
+# -- single ports ----------------------------------------------------------------------
+
+
+def batched_rules(
+    name: str, rectangles: Sequence[Rectangle], most: int | None, previous: Sequence[PackedRule]
+) -> list[PackedRule]:
+    """Rules of at most `most` single ports each; a port stays in its rule where that costs none."""
+    groups: dict[Sources, list[PackedRule]] = {}
+    for rule in previous:
+        groups.setdefault(frozenset(rule.sources), []).append(rule)
+    old = [(sources, _together(rules)) for sources, rules in groups.items()]
+    inherited = _inherit(rectangles, old)
+    kept = {position: groups[old[item][0]] for position, item in inherited.items()}
+    fresh = _fresh_keys(name, {rule.key for rules in kept.values() for rule in rules})
+    found: list[PackedRule] = []
+    for position, (sources, ports) in enumerate(rectangles):
+        wanted = [(protocol, port) for protocol, ranges in ports.items() for port in _singles(ranges)]
+        before = [(rule.key, _port_list(rule)) for rule in kept.get(position, ())]
+        for key, members in _fill(wanted, before, most or max(len(wanted), 1), fresh):
+            found.append(_rule(key, (sources, _ports_of(members))))
+    return found
+
+
+_Port: TypeAlias = tuple[Protocol, int]
+
+
+def _fill(
+    wanted: Sequence[_Port], before: Sequence[tuple[str, Sequence[_Port]]], most: int, fresh: Iterator[str]
+) -> Iterator[tuple[str, list[_Port]]]:
+    """`wanted` in the fewest batches of `most`, moving no port that need not move."""
+    needed = -(-len(wanted) // most)
+    still = set(wanted)
+    batches = [(key, [port for port in ports if port in still][:most]) for key, ports in before]
+    # the fullest stay; what the others hold moves into the free places
+    batches = sorted((item for item in batches if item[1]), key=lambda item: (-len(item[1]), item[0]))[
+        :needed
+    ]
+    placed = {port for _, ports in batches for port in ports}
+    waiting = [port for port in wanted if port not in placed]
+    while len(batches) < needed:
+        batches.append((next(fresh), []))
+    for key, ports in batches:
+        free = most - len(ports)
+        yield key, ports + waiting[:free]
+        waiting = waiting[free:]
+
+
+def _together(rules: Iterable[PackedRule]) -> Ports:
+    found: dict[Protocol, list[PortRange]] = {}
+    for rule in rules:
+        for protocol, ranges in rule.ports:
+            found.setdefault(protocol, []).extend(ranges)
+    return {protocol: PortSet.of(ranges) for protocol, ranges in found.items()}
+
+
+def _singles(ranges: PortSet) -> Iterator[int]:
+    for item in ranges:
+        yield from range(item.first, item.last + 1)
+
+
+def _port_list(rule: PackedRule) -> list[_Port]:
+    return [(protocol, port) for protocol, ranges in rule.ports for port in _singles(ranges)]
+
+
+def _ports_of(members: Iterable[_Port]) -> Ports:
+    found: dict[Protocol, list[PortRange]] = {}
+    for protocol, port in members:
+        found.setdefault(protocol, []).append(PortRange(port, port))
+    return {protocol: PortSet.of(ranges) for protocol, ranges in found.items()}
