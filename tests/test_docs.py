@@ -1,4 +1,4 @@
-"""The documentation follows from the code: generated pages in step, every code and verb documented, links right."""
+"""The documentation follows from the code: pages in step, every code and verb documented, links right."""
 
 from __future__ import annotations
 
