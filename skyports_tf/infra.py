@@ -77,13 +77,19 @@ class Place:
         return "/".join(parts) or None
 
 
+def check_shape(text: str) -> None:
+    """Raise `InfraError` for an `infra` text whose shape SkyPilot refuses in a task file."""
+    if not _IN_A_FILE.search(text):
+        raise _no_infra(text)
+
+
 def parse_infra(text: str, *, in_file: bool = True) -> Place:
     """Read an `infra` text; a task file is stricter than the command line.
 
     Raises `InfraError` for any other text.
     """
-    if in_file and not _IN_A_FILE.search(text):
-        raise _no_infra(text)
+    if in_file:
+        check_shape(text)
     stripped = text.strip().strip("/")
     if not text.strip():
         return Place()

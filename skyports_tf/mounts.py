@@ -31,12 +31,17 @@ def check_file_mounts(data: Settings, findings: Findings) -> list[dict[str, Any]
     volumes = []
     for target, source in mounts.items() if isinstance(mounts, dict) else ():
         at = ("file_mounts", target)
-        if isinstance(source, dict) and source.get("store") == "volume":
+        if is_disk(source):
             volumes.append(_volume_of(target, source, at, findings))
         elif isinstance(source, dict):
             _check_storage(source, at, findings)
             _check_target(target, data.get("workdir"), at, findings)
     return volumes
+
+
+def is_disk(source: object) -> bool:
+    """Whether a mount is a disk of the machine rather than a bucket or a path."""
+    return isinstance(source, dict) and source.get("store") == "volume"
 
 
 def _volume_of(target: str, source: Settings, at: KeyPath, findings: Findings) -> dict[str, Any]:

@@ -27,10 +27,12 @@ def find_node(node: Any, at: KeyPath) -> tuple[Any, Any]:
     for step in at:
         if node.id == "mapping":
             # from the end: a merged mapping holds what it overrides before its own
-            pair = next((pair for pair in reversed(node.value) if _is_key(pair[0], step)), None)
-            if pair is None:
+            for pair in reversed(node.value):
+                if pair[0].value == step or _is_other_key(pair[0], step):
+                    key_node, node = pair
+                    break
+            else:
                 break
-            key_node, node = pair
         elif node.id == "sequence" and isinstance(step, int) and step < len(node.value):
             key_node, node = None, node.value[step]
         else:
@@ -38,14 +40,11 @@ def find_node(node: Any, at: KeyPath) -> tuple[Any, Any]:
     return key_node, node
 
 
-def _is_key(node: Any, key: Any) -> bool:
-    # a key that is no text, such as 80 or on, is known by its spelling or by its number
-    if node.id != "scalar":
+def _is_other_key(node: Any, key: object) -> bool:
+    """Whether a key that is no text, such as 80 or on, is spelled so."""
+    if isinstance(key, str) or node.id != "scalar":
         return False
-    return bool(node.value == key or (not isinstance(key, str) and _same_value(node.value, key)))
-
-
-def _same_value(text: str, key: object) -> bool:
+    text: str = node.value
     if isinstance(key, bool):
         return text.lower() in (("yes", "true", "on") if key else ("no", "false", "off"))
     if key is None:

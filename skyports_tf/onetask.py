@@ -15,11 +15,11 @@ from skyports_tf.environment import Environment, fill_variables, read_environmen
 from skyports_tf.findings import Findings
 from skyports_tf.infra import Place
 from skyports_tf.model import Candidate, Task
-from skyports_tf.mounts import check_file_mounts, check_volume_mounts
+from skyports_tf.mounts import check_file_mounts, check_volume_mounts, is_disk
 from skyports_tf.ports import PortSet
 from skyports_tf.schema import schema_findings
 from skyports_tf.service import check_service
-from skyports_tf.settings import check_image_copy, check_settings, place_of, with_accelerator
+from skyports_tf.settings import check_image_copy, check_overlaid, check_settings, place_of, with_accelerator
 from skyports_tf.taskports import check_spelling, read_ports
 
 _IGNORED_KEY = "_user_specified_yaml"
@@ -57,7 +57,8 @@ def read_task(findings: Findings, overrides: Overrides, position: int, *, single
     applied = overrides if single else Overrides()
     kind, candidates = _read_candidates(filled, environment, applied, findings, single=single)
     if service_port is not None and isinstance(data["service"].get("ports"), int):
-        check_spelling(service_port, ("service", "ports"), findings)
+        at = ("service", "ports")
+        check_spelling(service_port, "".join(document.texts(at)), at, findings)
     if findings.errors:
         return None
     nodes = data.get("num_nodes")
@@ -68,11 +69,14 @@ def read_task(findings: Findings, overrides: Overrides, position: int, *, single
 
 
 def _as_validated(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the schema is for: SkyPilot drops empty keys of a service, known or not."""
-    if data.get("service") and isinstance(data["service"], dict):
-        service = {key: value for key, value in data["service"].items() if value is not None}
-        return {**data, "service": service}
-    return data
+    """What the schema is for: SkyPilot drops empty keys of a service, and reads disks by other rules."""
+    changed: dict[str, Any] = {}
+    service, mounts = data.get("service"), data.get("file_mounts")
+    if isinstance(service, dict):
+        changed["service"] = {key: value for key, value in service.items() if value is not None}
+    if isinstance(mounts, dict):
+        changed["file_mounts"] = {key: value for key, value in mounts.items() if not is_disk(value)}
+    return {**data, **changed} if changed else data
 
 
 def _check_rest(data: Mapping[str, Any], findings: Findings) -> None:
@@ -104,6 +108,8 @@ def _read_candidates(
     volumes = check_file_mounts(data, findings)
     if volumes:
         resources = {**resources, "volumes": volumes}
+    if resources.get("any_of") or resources.get("ordered"):
+        check_overlaid(Choice(resources), findings)
     kind, choices = expand_choices(resources, findings)
     copied = single or environment.docker_login or environment.runpod_login
     candidates = [_read_candidate(choice, overrides, findings, copied=copied) for choice in choices]

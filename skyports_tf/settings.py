@@ -12,7 +12,7 @@ from skyports_tf import quantities
 from skyports_tf.choices import Choice, is_memory_size
 from skyports_tf.diagnostics import suggest
 from skyports_tf.findings import Findings
-from skyports_tf.infra import InfraError, Place, known_cloud, parse_infra
+from skyports_tf.infra import InfraError, Place, check_shape, known_cloud, parse_infra
 from skyports_tf.mounts import check_volumes
 
 WAIT_MODES: Final = ("jobs_and_ssh", "jobs", "none")
@@ -40,6 +40,18 @@ def place_of(choice: Choice, findings: Findings) -> Place | None:
     if not all(isinstance(values.get(key), str | None) for key in ("infra", "cloud", "region", "zone")):
         return None
     return Place(named, values.get("region"), values.get("zone"))
+
+
+def check_overlaid(base: Choice, findings: Findings) -> None:
+    """Check what has to be right in `resources` even where every entry of `any_of` overrides it."""
+    infra, cloud = base.values.get("infra"), base.values.get("cloud")
+    for key, value, check in (("infra", infra, check_shape), ("cloud", cloud, known_cloud)):
+        try:
+            if isinstance(value, str):
+                check(value)
+        except InfraError as error:
+            findings.error("bad-infra", str(error), base.at(key), help=error.help)
+    _check_wait_mode(base, findings)
 
 
 def check_settings(choice: Choice, place: Place, findings: Findings) -> None:
@@ -85,6 +97,11 @@ def _check_autostop(choice: Choice, findings: Findings) -> None:
     autostop, at = choice.values.get("autostop"), choice.at("autostop")
     if isinstance(autostop, str) and (problem := quantities.minutes_problem(autostop)):
         findings.error("bad-value", f"'autostop' {problem}, not {autostop!r}", at)
+    _check_wait_mode(choice, findings)
+
+
+def _check_wait_mode(choice: Choice, findings: Findings) -> None:
+    autostop, at = choice.values.get("autostop"), choice.at("autostop")
     mode = autostop.get("wait_for") if isinstance(autostop, dict) else None
     if isinstance(mode, str) and mode.lower() not in WAIT_MODES:
         help_text = suggest(mode.lower(), WAIT_MODES, f"one of {', '.join(WAIT_MODES)}")

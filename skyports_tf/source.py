@@ -34,14 +34,6 @@ _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
-    """A scalar as it was written: its text, and whether it stands without quotes."""
-
-    text: str
-    plain: bool
-
-
-@dataclass(frozen=True, slots=True)
 class YamlDocument:
     """One document of a file: `data` is None, a dict, a list or a scalar, as YAML 1.1 has it."""
 
@@ -73,10 +65,11 @@ class YamlDocument:
             span = span_of(key_node if key and key_node is not None else node)
         return located((code, message), self.path, self._text, span, help_text=help, severity=severity)
 
-    def scalar(self, at: KeyPath) -> Scalar | None:
-        """How the scalar at `at` was written; None where there is no scalar."""
+    def texts(self, at: KeyPath) -> tuple[str, ...]:
+        """How the scalar at `at`, or each scalar of the list there, was written; "" for other items."""
         node = find_node(self._node, at)[1]
-        return Scalar(node.value, node.style is None) if node.id == "scalar" else None
+        items = [node] if node.id == "scalar" else node.value if node.id == "sequence" else []
+        return tuple(item.value if item.id == "scalar" else "" for item in items)
 
     def span(self, at: KeyPath = ()) -> Span:
         """Where the value at `at` stands."""

@@ -11,7 +11,15 @@ from typing import Any
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.findings import Findings
 from skyports_tf.nodes import KeyPath
-from skyports_tf.ports import PortError, PortRange, PortSet, parse_port_range, port_tokens
+from skyports_tf.ports import (
+    FIRST_PORT,
+    LAST_PORT,
+    PortError,
+    PortRange,
+    PortSet,
+    parse_port_range,
+    port_tokens,
+)
 
 _NONE = "none"
 
@@ -24,13 +32,13 @@ def read_ports(value: Any, at: KeyPath, findings: Findings) -> PortSet:
     if not value and not isinstance(value, int | float):
         return PortSet()
     ranges: list[PortRange] = []
-    items = enumerate(value) if isinstance(value, list) else ((None, value),)
-    for index, item in items:
-        place = at if index is None else (*at, index)
+    texts = findings.document.texts(at)
+    for index, item in enumerate(value if isinstance(value, list) else [value]):
+        place = (*at, index) if isinstance(value, list) else at
         if isinstance(item, str):
             ranges += _read_text(item, place, findings)
         elif isinstance(item, int | float) and not isinstance(item, bool):
-            ranges += _read_number(item, place, findings)
+            ranges += _read_number(item, texts[index] if index < len(texts) else "", place, findings)
     return PortSet.of(ranges)
 
 
@@ -54,36 +62,31 @@ def _tokens(text: str) -> Iterator[tuple[int, str]]:
         begin += len(item) + 1
 
 
-def _read_number(number: float, at: KeyPath, findings: Findings) -> Iterator[PortRange]:
-    if isinstance(number, int) and 0 < number < 65536:
-        yield PortRange(number, number)
-        check_spelling(number, at, findings)
-        return
+def _read_number(number: float, text: str, at: KeyPath, findings: Findings) -> list[PortRange]:
+    if isinstance(number, int) and FIRST_PORT <= number <= LAST_PORT:
+        check_spelling(number, text, at, findings)
+        return [PortRange(number, number)]
     if isinstance(number, int):
         shown = str(number) if number.bit_length() < 64 else "of that size"
-        findings.error(
-            "bad-port", f"port {shown} is outside 1 to 65535", at, help=_written(number, at, findings)
-        )
+        message = f"port {shown} is outside {FIRST_PORT} to {LAST_PORT}"
+        findings.error("bad-port", message, at, help=_spelling(number, text))
     elif number.is_integer():
         findings.error("bad-port", f"{number} is no whole number", at, help=f"write {number:.0f}")
+    return []
 
 
-def check_spelling(number: int, at: KeyPath, findings: Findings) -> None:
-    """Warn where YAML 1.1 reads another number than a person does."""
-    written = _written(number, at, findings)
-    if written:
+def check_spelling(number: int, text: str, at: KeyPath, findings: Findings) -> None:
+    """Warn where YAML 1.1 reads another number than a person does; `text` is what is written."""
+    if text != str(number) and (written := _spelling(number, text)):
         findings.warn("yaml-number", f"YAML reads this as the port {number}", at, help=written)
 
 
-def _written(number: int, at: KeyPath, findings: Findings) -> str | None:
-    scalar = findings.document.scalar(at)
-    if scalar is None or (scalar.text.lstrip("-").isdecimal() and not scalar.text.startswith("0")):
+def _spelling(number: int, text: str) -> str | None:
+    if not text or (text.lstrip("-").isdecimal() and not text.startswith("0")):
         return None
-    if number.bit_length() < 64 and scalar.text == str(number):
-        return None
-    why = "base 60" if ":" in scalar.text else "YAML 1.1"
-    shown = number if 0 < number < 65536 else "a plain decimal number"
-    return f"{scalar.text[:40]!r} is a number in {why}: write {shown}, or quote what you mean"
+    why = "base 60" if ":" in text else "YAML 1.1"
+    shown = number if FIRST_PORT <= number <= LAST_PORT else "a plain decimal number"
+    return f"{text[:40]!r} is a number in {why}: write {shown}, or quote what you mean"
 
 
 def _hint(token: str) -> str | None:
