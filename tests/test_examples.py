@@ -46,7 +46,9 @@ OPENS = {
 
 
 def compiled(name: str, out: Path, config: Config | None = None) -> Compilation:
-    request = CompileRequest((str(EXAMPLES / f"{name}.yaml"),), config or Config(), str(out), user_hash="a1b2c3d4")
+    request = CompileRequest(
+        (str(EXAMPLES / f"{name}.yaml"),), config or Config(), str(out), user_hash="a1b2c3d4"
+    )
     return compile_tasks(request)
 
 
