@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,10 @@ import jsonschema
 import pytest
 
 from skyports_tf.schema import schema_of
-from tests.conftest import reset
 from tests.support.command_line import Answer, call
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
-
-pytestmark = pytest.mark.xdist_group("json_output")
 
 SCHEMAS = ["compile", "plan", "apply", "destroy", "status", "names", "clouds"]
 RULE = {
@@ -47,45 +43,6 @@ class Life:
     left: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="module")
-def life(
-    tmp_path_factory: pytest.TempPathFactory,
-    moto: MotoServer,
-    terraform_config: Path,
-    terraform_argv: tuple[str, ...],
-) -> Iterator[Life]:
-    """Live it once, for all the tests of this file."""
-    project, told = Project(tmp_path_factory.mktemp("life")), Life()
-    project.task("[8888, 9000-9005]")
-    reset(moto)
-    nodes = launch_nodes(moto.url, "web-a1b2c3d4", 2)
-    source = ("--source", "10.0.0.0/8")
-
-    def say(name: str, *arguments: str) -> None:
-        answer = call(project.folder, *arguments)
-        told.codes[name], told.texts[name] = answer.code, answer.out
-        if "--json" in arguments:
-            told.documents[name] = valid(arguments[0], answer)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_CLI_CONFIG_FILE", str(terraform_config))
-        for name, value in moto.env.items():
-            patch.setenv(name, value)
-        say("plan", "plan", "web.yaml", *source, "--json")
-        say("apply", "apply", "-y", "web.yaml", *source, "--json")
-        say("status", "status", "web", "--json")
-        say("ip", "status", "web", "--ip")
-        say("again", "plan", "web.yaml", *source, "--detailed-exitcode")
-        say("wider", "plan", "web.yaml", *source, "--ports", "8888,9000-9010", "--json")
-        say("destroy", "destroy", "-y", "web", "--json")
-        say("closed", "status", "--json")
-        say("second", "down", "-y", "web")
-    groups = ec2(moto.url).describe_security_groups()["SecurityGroups"]
-    told.left = [group["GroupName"] for group in groups if group["GroupName"].startswith("sky")]
-    assert len(nodes) == 2
-    yield told
-
-
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_a_schema_and_lets_no_unknown_key_through(name: str) -> None:
     contents = schema_of(name)
@@ -95,11 +52,11 @@ def test_a_schema_is_a_schema_and_lets_no_unknown_key_through(name: str) -> None
     assert contents["additionalProperties"] is False
 
 
-def test_every_command_of_a_life_succeeds(life: Life) -> None:
+def every_command_of_a_life_succeeds(life: Life) -> None:
     assert set(life.codes.values()) == {0}
 
 
-def test_a_plan_tells_what_opens(life: Life) -> None:
+def a_plan_tells_what_opens(life: Life) -> None:
     (stack,) = life.documents["plan"]["stacks"]
     assert stack["changes"] == {"open": [RULE, WIDE], "change": [], "close": []}
     assert stack["terraform"]["create"] > 2
@@ -107,11 +64,11 @@ def test_a_plan_tells_what_opens(life: Life) -> None:
     assert life.documents["plan"]["diagnostics"] == []
 
 
-def test_an_apply_tells_what_it_opened(life: Life) -> None:
+def an_apply_tells_what_it_opened(life: Life) -> None:
     assert life.documents["apply"]["stacks"][0]["changes"]["open"] == [RULE, WIDE]
 
 
-def test_a_status_tells_ports_nodes_and_endpoints(life: Life) -> None:
+def a_status_tells_ports_nodes_and_endpoints(life: Life) -> None:
     (stack,) = life.documents["status"]["stacks"]
     assert (stack["state"], stack["rules"], len(stack["nodes"])) == ("open", [RULE, WIDE], 2)
     address = life.texts["ip"].strip()
@@ -120,11 +77,11 @@ def test_a_status_tells_ports_nodes_and_endpoints(life: Life) -> None:
     assert stack["endpoints"] == {str(port): f"{address}:{port}" for port in ports}
 
 
-def test_a_second_plan_finds_nothing_to_do(life: Life) -> None:
+def a_second_plan_finds_nothing_to_do(life: Life) -> None:
     assert "Nothing to do" in life.texts["again"]
 
 
-def test_a_wider_range_is_a_change_of_one_rule(life: Life) -> None:
+def a_wider_range_is_a_change_of_one_rule(life: Life) -> None:
     (stack,) = life.documents["wider"]["stacks"]
     (change,) = stack["changes"]["change"]
     assert (change["before"], change["after"]) == (WIDE, {**WIDE, "to_port": 9010})
@@ -132,15 +89,61 @@ def test_a_wider_range_is_a_change_of_one_rule(life: Life) -> None:
     assert stack["terraform"] == {"create": 0, "update": 1, "delete": 0}
 
 
-def test_a_destroy_tells_what_it_closed_and_proves_that_nothing_is_left(life: Life) -> None:
+def a_destroy_tells_what_it_closed_and_proves_that_nothing_is_left(life: Life) -> None:
     (stack,) = life.documents["destroy"]["stacks"]
     assert [rule["from_port"] for rule in stack["changes"]["close"]] == [8888, 9000]
     assert stack["verified_empty"] is True
     assert (life.documents["closed"]["stacks"][0]["state"], life.left) == ("closed", [])
 
 
-def test_a_second_destroy_says_that_nothing_is_left(life: Life) -> None:
+def a_second_destroy_says_that_nothing_is_left(life: Life) -> None:
     assert "nothing was open; nothing is left" in life.texts["second"]
+
+
+PROMISES = [
+    every_command_of_a_life_succeeds,
+    a_plan_tells_what_opens,
+    an_apply_tells_what_it_opened,
+    a_status_tells_ports_nodes_and_endpoints,
+    a_second_plan_finds_nothing_to_do,
+    a_wider_range_is_a_change_of_one_rule,
+    a_destroy_tells_what_it_closed_and_proves_that_nothing_is_left,
+    a_second_destroy_says_that_nothing_is_left,
+]
+
+
+def test_a_clusters_life_as_json_tells_it(aws: MotoServer, tmp_path: Path) -> None:
+    # one test, and so one worker: each of these commands takes seconds
+    told = live(aws, Project(tmp_path))
+    for promise in PROMISES:
+        promise(told)
+
+
+def live(aws: MotoServer, project: Project) -> Life:
+    """From the first plan to the second destroy, with two nodes already running."""
+    told = Life()
+    project.task("[8888, 9000-9005]")
+    launch_nodes(aws.url, "web-a1b2c3d4", 2)
+    source = ("--source", "10.0.0.0/8")
+
+    def say(name: str, *arguments: str) -> None:
+        answer = call(project.folder, *arguments)
+        told.codes[name], told.texts[name] = answer.code, answer.out
+        if "--json" in arguments:
+            told.documents[name] = valid(arguments[0], answer)
+
+    say("plan", "plan", "web.yaml", *source, "--json")
+    say("apply", "apply", "-y", "web.yaml", *source, "--json")
+    say("status", "status", "web", "--json")
+    say("ip", "status", "web", "--ip")
+    say("again", "plan", "web.yaml", *source, "--detailed-exitcode")
+    say("wider", "plan", "web.yaml", *source, "--ports", "8888,9000-9010", "--json")
+    say("destroy", "destroy", "-y", "web", "--json")
+    say("closed", "status", "--json")
+    say("second", "down", "-y", "web")
+    groups = ec2(aws.url).describe_security_groups()["SecurityGroups"]
+    told.left = [group["GroupName"] for group in groups if group["GroupName"].startswith("sky")]
+    return told
 
 
 def test_the_answers_that_need_no_cloud_hold_to_their_schemas(tmp_path: Path) -> None:
