@@ -22,7 +22,7 @@ PIPELINE = (
     "textfile syntax nodes source schema",
     "findings quantities infra environment mounts service choices taskports settings header onetask task",
     "naming clouds backends config",
-    "pack resolve ledger cache render write compiler",
+    "cover rectangles identity pack grants resolve ledger limits tree cache render write compiler",
     "child stream terraform embedded initialization execution changes state lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.endpoints",
     "report.catalog report.status report.text report.json_output",

@@ -186,6 +186,18 @@ def test_a_fault_of_ours_is_not_hidden(tmp_path: Path) -> None:
     assert "This is a bug in skyports-tf" in said.stderr
 
 
+def test_a_character_that_the_terminal_lacks_is_shown_escaped(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [*COMMAND, "compile", "日.yaml"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        check=False,
+    )
+    assert said.returncode == 1
+    assert said.stderr.startswith(b"\\u65e5.yaml: error[file-missing]")
+
+
 def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:
     call(project.folder, "compile", "web.yaml")
     many = [*COMMAND, "compile", "--stdout", *["web.yaml"]]

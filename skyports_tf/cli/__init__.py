@@ -5,6 +5,7 @@ A verb lives in a module of this package as a `click.Command`, and gives the exi
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -98,6 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     session = Session()
+    _never_fail_to_print()
     try:
         code = cli.main(args=given, prog_name=PROGRAM, standalone_mode=False, obj=session)
     except click.Abort:
@@ -108,6 +110,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one catch
         return _failure_code(given, _failed(session, error))
     return code if isinstance(code, int) else 0
+
+
+def _never_fail_to_print() -> None:
+    """A character that the terminal's encoding lacks is shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _failure_code(arguments: Sequence[str], code: int) -> int:
