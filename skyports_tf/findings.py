@@ -29,10 +29,9 @@ class Findings:
         *,
         key: bool = False,
         help: str | None = None,  # noqa: A002 - the word of Diagnostic
-        part: tuple[int, int] | None = None,
     ) -> None:
-        """Refuse the document for the value, key or part of a text at `at`."""
-        self._add(self.document.diagnostic(code, message, at, key=key, help=help, part=part))
+        """Refuse the document for the value or the key at `at`."""
+        self._add(self.document.diagnostic(code, message, at, key=key, help=help))
 
     def warn(self, code: str, message: str, at: KeyPath = (), *, help: str | None = None) -> None:  # noqa: A002
         """Tell of the value at `at` without refusing it."""

@@ -26,18 +26,23 @@ def find_node(node: Any, at: KeyPath) -> tuple[Any, Any]:
     key_node = None
     for step in at:
         if node.id == "mapping":
-            # from the end: a merged mapping holds what it overrides before its own
-            for pair in reversed(node.value):
-                if pair[0].value == step or _is_other_key(pair[0], step):
-                    key_node, node = pair
-                    break
-            else:
+            pair = _pair_of(node.value, step)
+            if pair is None:
                 break
+            key_node, node = pair
         elif node.id == "sequence" and isinstance(step, int) and step < len(node.value):
             key_node, node = None, node.value[step]
         else:
             break
     return key_node, node
+
+
+def _pair_of(pairs: Sequence[tuple[Any, Any]], key: object) -> Any:
+    # from the end: a merged mapping holds what it overrides before its own
+    for pair in reversed(pairs):
+        if pair[0].value == key or _is_other_key(pair[0], key):
+            return pair
+    return None
 
 
 def _is_other_key(node: Any, key: object) -> bool:
@@ -91,8 +96,7 @@ def located(
 
 @lru_cache(maxsize=4)
 def _lines(text: str) -> list[str]:
-    # libyaml takes a leading byte order mark for no character
-    return _LINE_ENDS.split(text.removeprefix("\ufeff"))
+    return _LINE_ENDS.split(text)
 
 
 def check_aliases(root: Any, path: str, text: str) -> None:

@@ -51,19 +51,26 @@ class YamlDocument:
         key: bool = False,
         help: str | None = None,  # noqa: A002 - the word of Diagnostic
         severity: Severity = "error",
-        part: tuple[int, int] | None = None,
     ) -> Diagnostic:
         """A finding on the value at the key path `at`, or on its key.
 
-        `part` narrows it to a slice of a scalar's text, where the text stands on one line as
-        it is. A path that leads nowhere gives the nearest value above it.
+        A path that leads nowhere gives the nearest value above it.
         """
         key_node, node = find_node(self._node, at)
-        if part is not None:
-            span = part_of(node, self._text, part)
-        else:
-            span = span_of(key_node if key and key_node is not None else node)
+        span = span_of(key_node if key and key_node is not None else node)
         return located((code, message), self.path, self._text, span, help_text=help, severity=severity)
+
+    def part_diagnostic(
+        self,
+        code: str,
+        message: str,
+        at: KeyPath,
+        part: tuple[int, int],
+        help: str | None = None,  # noqa: A002 - the word of Diagnostic
+    ) -> Diagnostic:
+        """A finding on a slice of the text at `at`, or on all of it where it is folded or escaped."""
+        span = part_of(find_node(self._node, at)[1], self._text, part)
+        return located((code, message), self.path, self._text, span, help_text=help)
 
     def texts(self, at: KeyPath) -> tuple[str, ...]:
         """How the scalar at `at`, or each scalar of the list there, was written; "" for other items."""
@@ -92,7 +99,8 @@ def read_yaml(path: str, *, keep_repeated_keys: bool = False) -> YamlFile:
     value wins, as in PyYAML. Raises `FindingsError` for what cannot be read, is no YAML, nests
     too deep, holds itself, or grows beyond all bounds through its aliases.
     """
-    text = read_text(path)
+    # libyaml takes a leading byte order mark for no character
+    text = read_text(path).removeprefix("\ufeff")
     _check_nesting(path, text)
     reader = _Reader(path, text)
     documents = tuple(reader.documents())
@@ -234,6 +242,8 @@ def _check_nesting(path: str, text: str) -> None:
 def _syntax_error(path: str, text: str, error: yaml.YAMLError) -> FindingsError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if mark is not None and text[mark.index : mark.index + 1] == "\t":
+        problem = "found character '\\t'"
     message, help_text = explain_syntax(problem)
     if mark is None:
         before = text.encode()[: getattr(error, "position", 0)].decode("utf-8", "replace")
