@@ -29,12 +29,16 @@ OnLine = Callable[[str], None]
 
 
 class Signals:
-    """The signal that asked us to stop, if one did; set by the handlers of `watch_signals`."""
+    """The signal that asked us to stop, if one did; set by the handlers of `watch_signals`.
 
-    __slots__ = ("received",)
+    `on_stop` is called when a running child has been told of it.
+    """
+
+    __slots__ = ("on_stop", "received")
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.on_stop: Callable[[], None] = lambda: None
 
     def check(self, doing: str) -> None:
         """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""
@@ -152,6 +156,7 @@ def _follow(process: subprocess.Popen[bytes], lines: _Lines, signals: Signals) -
             if signals.received is not None and not told:
                 told = True
                 process.send_signal(signal.SIGINT)
+                signals.on_stop()
             waiter.join(_POLL_SECONDS)
             lines.hand_on()
         lines.hand_on(ended=True)

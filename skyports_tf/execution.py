@@ -64,6 +64,8 @@ class Execution:
         self._progress = progress
         self._signals = signals
         self._initialized = False
+        self._phase: Phase = "init"
+        signals.on_stop = self._tell_stop
         program = find_program(settings.binary, os.environ)
         self.terraform = Terraform(program, paths.folder, os.environ, signals)
 
@@ -74,6 +76,7 @@ class Execution:
 
     def tell(self, phase: Phase, message: str, done: int = 0, total: int | None = None) -> None:
         """Tell the caller how far the stack is."""
+        self._phase = phase
         self._progress(ProgressEvent(self.stack.name, phase, done, total, message))
 
     def prepare(self) -> None:
@@ -123,6 +126,9 @@ class Execution:
             )
             for warning in record.warnings
         )
+
+    def _tell_stop(self) -> None:
+        self.tell(self._phase, "Stopping: Terraform saves its state first")
 
     def _init(self) -> None:
         self._initialized = True

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyports_tf.cache import cache_folder
+from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import Stack
 from skyports_tf.terraform import Run, Terraform
 
@@ -57,7 +58,8 @@ def needs_init(paths: StackPaths, terraform: Terraform) -> bool:
 def run_init(paths: StackPaths, terraform: Terraform, lock_timeout: str | None) -> Run:
     """Run `terraform init`, under our lock, and mark the folder as prepared where it went through."""
     with _init_lock(terraform):
-        (paths.data / MARK).unlink(missing_ok=True)
+        with writing(paths.data):
+            (paths.data / MARK).unlink(missing_ok=True)
         borrowed = _borrow_lock_file(paths)
         extra = _plugin_cache(terraform.environment)
         end = terraform.init(lock_timeout=lock_timeout, extra=extra)
@@ -69,6 +71,16 @@ def run_init(paths: StackPaths, terraform: Terraform, lock_timeout: str | None) 
         with suppress(OSError):
             (paths.data / MARK).write_text(_fingerprint(paths, terraform), encoding="ascii")
     return end
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raise `FindingsError` where the folder cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the folder cannot be written to: {error.strerror}"
+        raise FindingsError(Diagnostic("file-unwritable", message, path=str(folder))) from error
 
 
 def _fingerprint(paths: StackPaths, terraform: Terraform) -> str:

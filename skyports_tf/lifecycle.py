@@ -29,7 +29,7 @@ from skyports_tf.changes import (
 )
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.execution import Execution, Phase, Progress, ProgressEvent, RunSettings, execution_of, silent
-from skyports_tf.initialization import StackPaths
+from skyports_tf.initialization import StackPaths, writing
 from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackClosed, StackPlan, StackStatus
 from skyports_tf.state import (
     is_unfinished,
@@ -147,8 +147,9 @@ def _plan(execution: Execution, out: str, closing: Mapping[str, Any] | None = No
 @contextmanager
 def _draft(folder: Path) -> Iterator[Path]:
     """A file of ours alone for a plan in the making: the plan holds what the state holds."""
-    descriptor, name = tempfile.mkstemp(prefix="skyports.", suffix=".tfplan", dir=folder)
-    os.close(descriptor)
+    with writing(folder):
+        descriptor, name = tempfile.mkstemp(prefix="skyports.", suffix=".tfplan", dir=folder)
+        os.close(descriptor)
     try:
         yield Path(name)
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 from skyports_tf.changes import OpenRule, group_rules, nodes_of, output_rules, stack_rules, state_rules
 from skyports_tf.execution import Execution
-from skyports_tf.initialization import StackPaths
+from skyports_tf.initialization import StackPaths, writing
 from skyports_tf.model import Stack, StackStatus
 from skyports_tf.terraform import read_json
 
@@ -43,8 +43,10 @@ def _earlier_backend(paths: StackPaths) -> str:
 
 
 def mark_unfinished(paths: StackPaths) -> None:
-    """Note that the resources may be ahead of the outputs."""
-    (paths.data / _MARK).touch()
+    """Note that the resources may be ahead of the outputs. Raises `FindingsError` where that fails."""
+    with writing(paths.data):
+        paths.data.mkdir(exist_ok=True)
+        (paths.data / _MARK).touch()
 
 
 def mark_finished(paths: StackPaths) -> None:

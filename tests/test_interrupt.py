@@ -104,6 +104,7 @@ def test_a_signal_in_the_middle_of_an_apply_saves_the_state_and_exits_with_its_c
     with applying(tmp_path) as process:
         read_until(process.stdout, two_are_open)
         process.send_signal(number)
+        read_until(process.stdout, lambda line: "Stopping" in line)
         ended = read_until(process.stdout, lambda line: line.startswith("ended:"))
         assert process.wait(PATIENCE) == exit_code
     assert "InterruptedRunError" in ended

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
 
 from skyports_tf.child import Signals
@@ -20,7 +21,9 @@ from skyports_tf.lifecycle import (
     plan_stack,
     read_status,
 )
+from skyports_tf.render import render_stack
 from skyports_tf.terraform import Program, Terraform
+from tests.support.local_aws import MotoServer
 from tests.support.stacks import aws_stack, rule, write_local_stack, write_program
 from tests.test_interrupt import STACKS, applying, read_until
 
@@ -169,6 +172,34 @@ def test_init_runs_again_when_terraform_asks_for_it_and_only_once(
     assert plan_stack(out, ONE, SETTINGS).counts.create == 1
 
 
+@pytest.mark.xdist_group("takeover")
+def test_a_state_in_s3_is_used_locked_and_emptied(aws: MotoServer, tmp_path: Path) -> None:
+    settings = {"bucket": "states", "region": "us-east-1", "use_lockfile": True, "use_path_style": True}
+    skipped = {"skip_credentials_validation": True, "skip_requesting_account_id": True}
+    stack = replace(ONE, backend=("s3", {**settings, **skipped}))
+    folder, out = write_local_stack(tmp_path, stack), str(tmp_path)
+    backend = next(file for file in render_stack(stack) if file.path.endswith("/backend.tf"))
+    (folder / "backend.tf").write_text(backend.text, encoding="utf-8")
+    s3 = boto3.client("s3", endpoint_url=aws.url, region_name="us-east-1")
+    s3.create_bucket(Bucket="states")
+    key = f"skyports/{stack.directory}/terraform.tfstate"
+
+    assert apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS).state == "open"
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket="states")["Contents"]] == [key]
+    assert not (folder / "terraform.tfstate").exists()
+
+    s3.put_object(Bucket="states", Key=f"{key}.tflock", Body=b'{"ID": "1", "Who": "ann@laptop"}')
+    with pytest.raises(TerraformError) as caught:
+        plan_close(out, stack, SETTINGS)
+    assert "ann@laptop" in caught.value.output
+    # whoever only looks needs no lock
+    assert read_status(out, stack, SETTINGS).state == "open"
+
+    s3.delete_object(Bucket="states", Key=f"{key}.tflock")
+    assert close_stack(out, plan_close(out, stack, SETTINGS), SETTINGS).verified_empty
+    assert read_status(out, stack, SETTINGS).state == "closed"
+
+
 def test_terraform_is_called_without_a_shell_and_without_a_terminal(tmp_path: Path) -> None:
     folder = tmp_path / "$(touch pwned); `touch pwned` 'x'"
     folder.mkdir()
@@ -177,3 +208,13 @@ def test_terraform_is_called_without_a_shell_and_without_a_terminal(tmp_path: Pa
     run = terraform.show("$(touch pwned).tfplan")
     assert run.stdout.splitlines() == ["show", "-json", "-no-color", "$(touch pwned).tfplan", "no stdin"]
     assert not list(tmp_path.rglob("pwned"))
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_finding(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = write_local_stack(tmp_path, ONE)
+    (folder / ".terraform" / "skyports.init").mkdir(parents=True)
+    with pytest.raises(FindingsError) as caught:
+        plan_stack(str(tmp_path), ONE, SETTINGS)
+    assert caught.value.diagnostics[0].code == "file-unwritable"
