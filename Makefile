@@ -49,8 +49,9 @@ clean:  ## remove what the targets above made
 # The environment, made again only when the interpreter or the dependencies changed.
 $(READY): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
+	@echo "Setting up $(VENV), which takes a minute, once ..."
 	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 # Terraform from PATH, or TERRAFORM, or else the one that skyports-tf[embedded] brings.

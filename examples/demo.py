@@ -32,6 +32,13 @@ COMMANDS = (
     ("destroy", "--yes", CLUSTER),
 )
 
+TERRAFORM_FAILED = 3
+NO_PROVIDER = """
+If Terraform could not get its AWS provider (hashicorp/aws): it downloads it once, which needs a
+network. Where there is none, run `terraform providers mirror DIR` beside any tree of ours on a
+machine that has one, bring DIR here, and name it: SKYPORTS_PLUGIN_MIRROR=DIR make demo
+"""
+
 
 def main() -> int:
     """Run the demo; gives the exit code of the first command that failed, else 0."""
@@ -56,6 +63,7 @@ def _run_all(folder: Path, env: Mapping[str, str]) -> int:
         print(f"$ skyports-tf {shlex.join(arguments)}", flush=True)
         code = _run(arguments, folder, env)
         if code:
+            print(NO_PROVIDER if code == TERRAFORM_FAILED else "", file=sys.stderr)
             return code
         print(flush=True)
     print("The local AWS is stopped; nothing is left.", flush=True)
