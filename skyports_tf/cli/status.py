@@ -39,8 +39,9 @@ def status(
 ) -> int:
     """Show open ports, nodes and endpoints.
 
-    They are as Terraform's state has them. CLUSTER... are names of clusters, or folders of stacks; none means all. --ip, --endpoints
-    and --endpoint print what 'sky status' prints, and need one CLUSTER.
+    They are as Terraform's state has them. CLUSTER... are names of clusters, or folders of
+    stacks; none means all. --ip, --endpoints and --endpoint print what 'sky status' prints, and
+    need one CLUSTER.
     """
     asked = {"--ip": ip, "--endpoints": endpoints, "--endpoint": endpoint is not None}
     flags = [flag for flag, given in asked.items() if given]
