@@ -1,0 +1,65 @@
+"""The benchmarks measure what they say, and their page names nothing of this machine."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.measure import Comparison, PartResult, environment, in_turns
+from bench.report import page
+from bench.workspace import write_tasks
+
+
+def part(*comparisons: Comparison) -> PartResult:
+    return PartResult("part", "A part", "How it was measured.", comparisons, ("A remark.",))
+
+
+def test_sides_run_in_turns_and_who_begins_alternates() -> None:
+    ran: list[str] = []
+
+    def side(name: str) -> float:
+        ran.append(name)
+        return float(len(ran))
+
+    in_turns({"ours": lambda: side("ours"), "bare": lambda: side("bare")}, rounds=3, warm_up=0)
+    assert ran == ["ours", "bare", "bare", "ours", "ours", "bare"]
+
+
+def test_the_warm_up_does_not_count() -> None:
+    seconds = iter([100.0, 1.0, 2.0, 3.0])
+    assert in_turns({"ours": lambda: next(seconds)}, rounds=3, warm_up=1) == {"ours": 2.0}
+
+
+def test_a_promise_is_kept_up_to_its_limit() -> None:
+    assert Comparison("a : b", 1.5, 1.0, 1.5, 3).kept
+    assert not Comparison("a : b", 1.51, 1.0, 1.5, 3).kept
+
+
+def test_a_missed_promise_is_said() -> None:
+    text = page([part(Comparison("a : b", 0.3, 0.1, 1.5, 3, 1000, "ms"))])
+    assert "| a : b | 300 ms | 100 ms | 3.00 | 1.5 | 3 | **missed** |" in text
+    assert "A remark." in text
+
+
+def test_the_page_names_no_host_and_no_path() -> None:
+    text = page([part(Comparison("a : b", 1, 1, 1, 1))])
+    assert (platform.node() or "no name") not in text
+    assert str(Path.home()) not in text
+    assert str(Path.cwd()) not in text
+
+
+def test_measured_processes_run_without_switches_that_distort(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in environment()
+    assert environment(EXTRA="1")["EXTRA"] == "1"
+
+
+def test_generated_tasks_are_valid_and_of_45_lines(tmp_path: Path) -> None:
+    paths = write_tasks(tmp_path / "tasks", 3)
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    assert len(set(texts)) == 3
+    assert all(44 <= text.count("\n") <= 48 for text in texts)
+    assert [yaml.safe_load(text)["name"] for text in texts] == ["fleet-00000", "fleet-00001", "fleet-00002"]
