@@ -26,7 +26,7 @@ PIPELINE = (
     "child stream terraform embedded initialization execution changes state lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.endpoints",
     "report.catalog report.status report.text report.json_output",
-    "cli.console cli.options cli.tasks cli.progress cli.running",
+    "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
     "cli.inspect cli.compile cli.plan cli.apply cli.destroy cli.status cli.names cli.clouds",
     "cli __main__",
 )

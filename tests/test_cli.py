@@ -17,9 +17,9 @@ import pytest
 
 import skyports_tf
 from skyports_tf.cli import ALIASES, VERBS, cli
+from skyports_tf.cli.configuration import find_user_hash
 from skyports_tf.cli.console import wants_color
 from skyports_tf.cli.progress import ProgressDisplay, bar_line, plain_line
-from skyports_tf.cli.tasks import find_user_hash
 from skyports_tf.lifecycle import ProgressEvent
 from tests.support.command_line import call, environment
 from tests.support.pretend_terraform import commands, pretend_terraform
@@ -84,6 +84,13 @@ def test_help_and_version_load_no_verb_and_nothing_heavy() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.splitlines()[-1] == "[] ['skyports_tf.cli.console']"
+
+
+@pytest.mark.parametrize("verb", ["status", "destroy"])
+def test_verbs_on_clusters_load_no_compiler(verb: str) -> None:
+    code = f"import sys; import skyports_tf.cli.{verb}; print('jinja2' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
 
 
 def test_compile_loads_nothing_that_runs_terraform() -> None:

@@ -6,13 +6,12 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
-from skyports_tf.cli.plan import answer_json, answer_plan
+from skyports_tf.cli.plan import answer_json, answer_plan, plan_all
 from skyports_tf.cli.running import (
     Outcome,
     agree,
     announced,
     explain_failures,
-    plan_all,
     run_each,
     run_settings,
 )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from skyports_tf.cli.configuration import answer_failures, session_config
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
 from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
-from skyports_tf.cli.tasks import answer_failures, session_config
 from skyports_tf.lifecycle import Progress, RunSettings, close_stack, plan_close
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from skyports_tf.cli.configuration import find_user_hash, session_config
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import json_option
-from skyports_tf.cli.tasks import find_user_hash, session_config
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.model import StackMode

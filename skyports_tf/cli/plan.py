@@ -8,11 +8,12 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options
-from skyports_tf.cli.running import Outcome, explain_failures, plan_all, run_settings
+from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.model import StackPlan
+from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
+from skyports_tf.model import Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
 from skyports_tf.report.text import exposure_warnings, plan_text
 
@@ -42,6 +43,15 @@ def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_t
     if planned.failures:
         return code if planned.interrupted else 1
     return CHANGES if any(has_changes(item) for item in planned.results) else 0
+
+
+def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
+    """Plan every stack of the compilation, also those that lost their last port."""
+
+    def step(stack: Stack, progress: Progress) -> StackPlan:
+        return plan_stack(compilation.out, stack, settings, announced(progress, stack, "plan"))
+
+    return run_each(session, [item.stack for item in compilation.stacks], step)
 
 
 def has_changes(plan: StackPlan) -> bool:

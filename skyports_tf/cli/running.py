@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 from skyports_tf.cli.console import Session, confirm
 from skyports_tf.cli.progress import progress_display
-from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import (
     Diagnostic,
@@ -21,8 +20,8 @@ from skyports_tf.diagnostics import (
     ProgramMissingError,
     SkyportsError,
 )
-from skyports_tf.lifecycle import Phase, Progress, ProgressEvent, RunSettings, plan_stack
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.lifecycle import Phase, Progress, ProgressEvent, RunSettings
+from skyports_tf.model import Stack
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -67,15 +66,6 @@ def announced(progress: Progress, stack: Stack, phase: Phase) -> Progress:
     """Tell at once which stack it is: Terraform keeps silent until its providers have started."""
     progress(ProgressEvent(stack.name, phase, 0, None, ""))
     return progress
-
-
-def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
-    """Plan every stack of the compilation, also those that lost their last port."""
-
-    def step(stack: Stack, progress: Progress) -> StackPlan:
-        return plan_stack(compilation.out, stack, settings, announced(progress, stack, "plan"))
-
-    return run_each(session, [item.stack for item in compilation.stacks], step)
 
 
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:

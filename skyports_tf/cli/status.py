@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import click
 
+from skyports_tf.cli.configuration import session_config
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import run_settings
-from skyports_tf.cli.tasks import session_config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import read_status
 from skyports_tf.model import StackStatus

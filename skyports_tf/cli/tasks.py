@@ -1,26 +1,16 @@
-"""What the verbs on tasks share: the config, and the options as a request to the compiler."""
+"""The options of the verbs on tasks as a request to the compiler."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from skyports_tf.cli.console import JsonDocument, Session
+from skyports_tf.cli.configuration import answer_failures, find_user_hash, session_config
+from skyports_tf.cli.console import Session
 from skyports_tf.cli.options import TaskOptions
 from skyports_tf.compiler import CompileRequest
-from skyports_tf.config import DEFAULT_OUT, Config, find_config, read_config
-from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.naming import is_user_hash
 from skyports_tf.task import TaskOverrides
-
-
-def session_config(session: Session) -> Config:
-    """The config of this call: that of `--config`, else the nearest skyports.yaml, else the defaults."""
-    if session.config is not None:
-        return read_config(session.config)
-    found = find_config(Path.cwd())
-    return read_config(None if found is None else os.path.relpath(found))
 
 
 def compile_request(session: Session, options: TaskOptions, forget: Iterable[str] = ()) -> CompileRequest:
@@ -39,29 +29,3 @@ def compile_request(session: Session, options: TaskOptions, forget: Iterable[str
         forget=tuple(forget),
         user_hash=find_user_hash(os.environ, Path.home()),
     )
-
-
-def answer_failures(session: Session, out: str | None) -> None:
-    """Let findings that end the call answer as the document of a tree without stacks."""
-
-    def document(found: Sequence[Diagnostic]) -> JsonDocument:
-        from skyports_tf.report.json_output import tree_json
-
-        return tree_json(out or DEFAULT_OUT, (), found)
-
-    session.failure = document
-
-
-def find_user_hash(environment: Mapping[str, str], home: Path) -> str | None:
-    """SkyPilot's user hash where this machine knows it, else None.
-
-    In the order of sky/utils/common_utils.py:get_user_hash, SkyPilot 0.14.1; none is made up.
-    """
-    named = environment.get("SKYPILOT_USER_ID", "")
-    if is_user_hash(named):
-        return named
-    try:
-        kept = (home / ".sky" / "user_hash").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return None
-    return kept if is_user_hash(kept) else None

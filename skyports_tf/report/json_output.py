@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from skyports_tf.clouds import Cloud, UnmanagedCloud
-from skyports_tf.compiler import CompiledStack
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import (
     PortChanges,
@@ -20,6 +18,10 @@ from skyports_tf.model import (
 from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.endpoints import endpoints
 from skyports_tf.report.rules import port_texts, task_files, wanted_rules
+
+if TYPE_CHECKING:
+    from skyports_tf.clouds import Cloud, UnmanagedCloud
+    from skyports_tf.compiler import CompiledStack
 
 VERSION = 1
 Json = dict[str, Any]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from skyports_tf.compiler import Compilation
 from skyports_tf.diagnostics import Diagnostic, visible
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
 from skyports_tf.report.rules import is_internet, port_texts, range_text, task_files, wanted_rules
 from skyports_tf.report.style import Look, columns, count, style
+
+if TYPE_CHECKING:
+    from skyports_tf.compiler import Compilation
 
 _MARKS = {"open": "+", "change": "~", "close": "-"}
 _LOOKS: dict[str, Look] = {"open": "green", "change": "yellow", "close": "red"}
