@@ -19,7 +19,7 @@ from skyports_tf.cli import ALIASES, PROGRAM, VERBS, cli
 from skyports_tf.codes import CODES
 
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = 80
+COLUMNS = 78  # what click uses of a terminal of 80
 NOTICE = "<!-- Written by docs/generate.py (`make docs`); do not edit. -->"
 
 ERRORS = """\
@@ -139,7 +139,9 @@ def _code_groups() -> Iterator[tuple[str, list[str]]]:
 
 
 def _help(group: click.Group, verb: str | None = None) -> str:
-    with click.Context(group, info_name=PROGRAM, terminal_width=COLUMNS) as context:
+    """The text of `--help`, made with the settings that a real call has, at a width of our own."""
+    settings = {**group.context_settings, "terminal_width": COLUMNS}
+    with click.Context(group, info_name=PROGRAM, **settings) as context:
         if verb is None:
             return f"```\n{group.get_help(context)}\n```\n"
         command = group.get_command(context, verb)

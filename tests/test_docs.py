@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +91,14 @@ def test_a_verb_and_its_options_are_documented(verb: str) -> None:
         for name in parameter.opts if isinstance(parameter, click.Option) else ():
             assert name in part, f"{name} of {verb} is not documented"
             assert getattr(parameter, "help", None), f"{name} of {verb} has no help"
+
+
+@pytest.mark.parametrize("arguments", [[], ["plan"]], ids=["the program", "a verb"])
+def test_the_help_that_is_documented_is_the_one_on_a_terminal_of_80_columns(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "skyports_tf", *arguments, "--help"]
+    env = {**os.environ, "COLUMNS": "80"}
+    shown = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert f"```\n{shown}```\n" in (ROOT / "docs/cli.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("alias", ALIASES)
