@@ -22,26 +22,28 @@ class Choice:
     """The settings of one candidate: the base, overlaid by an entry of `any_of` or `ordered`.
 
     `places` holds the key paths of the settings that do not stand in `resources` itself;
-    `repeats_base` says that SkyPilot builds it from a base that it has used before.
+    `reuses_volumes` says that SkyPilot has made a candidate of these very volumes before.
     """
 
     values: Mapping[str, Any]
     places: Mapping[str, KeyPath] = field(default_factory=dict)
-    repeats_base: bool = False
+    reuses_volumes: bool = False
 
     def at(self, key: str) -> KeyPath:
         """Where the setting `key` stands."""
         return self.places.get(key, ("resources", key))
 
 
-def expand_choices(resources: Mapping[str, Any], findings: Findings) -> tuple[CandidatesKind, list[Choice]]:
+def expand_choices(
+    resources: Mapping[str, Any], places: Mapping[str, KeyPath], findings: Findings
+) -> tuple[CandidatesKind, list[Choice]]:
     """What a task may run on: the kind (`any` is a bag, `ordered` a preference) and the choices.
 
-    `resources` is the task's own mapping, which may be wrongly typed where findings say so.
+    `resources` is the task's own mapping, which may be wrongly typed where findings say so;
+    `places` tells of settings in it that come from elsewhere.
     """
-    base = _with_alias(
-        Choice({k: v for k, v in resources.items() if k not in ("any_of", "ordered")}), findings
-    )
+    values = {key: value for key, value in resources.items() if key not in ("any_of", "ordered")}
+    base = _with_alias(Choice(values, places), findings)
     any_of, ordered = resources.get("any_of"), resources.get("ordered")
     if any_of is not None and ordered is not None:
         findings.error(
@@ -68,7 +70,11 @@ def _overlaid(base: Choice, entries: list[Any], key: str, findings: Findings) ->
         places = {name: ("resources", key, index, name) for name in entry}
         entry_choice = _with_alias(Choice(entry, places), findings)
         values = {**base.values, **entry_choice.values}
-        merged = Choice(values, {**base.places, **entry_choice.places}, repeats_base=index > 0)
+        merged = Choice(
+            values,
+            {**base.places, **entry_choice.places},
+            reuses_volumes=index > 0 and "volumes" not in entry,
+        )
         found += _with_accelerators(merged, _accelerators(merged, findings))
     return found
 
@@ -132,7 +138,8 @@ def _with_accelerators(choice: Choice, names: list[str]) -> list[Choice]:
     if not names:
         return [choice]
     return [
-        Choice({**choice.values, "accelerators": name}, choice.places, choice.repeats_base) for name in names
+        Choice({**choice.values, "accelerators": name}, choice.places, choice.reuses_volumes)
+        for name in names
     ]
 
 

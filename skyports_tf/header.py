@@ -36,7 +36,8 @@ def read_chain_header(header: YamlDocument) -> tuple[str | None, list[Diagnostic
     findings = Findings(header)
     execution = header.data.get("execution")
     if execution is not None and execution != "serial":
-        help_text = "a job group has 'execution: parallel' and jobs in documents of their own"
+        of_group = "a job group has 'execution: parallel' and jobs in documents of their own"
+        help_text = suggest(str(execution), ("serial", "parallel"), of_group)
         findings.error(
             "bad-header",
             f"a chain runs with execution: serial, not {kind_of(execution)}",

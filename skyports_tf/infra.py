@@ -117,11 +117,12 @@ def _context(cloud: str, rest: str) -> Place:
 
 def known_cloud(name: str) -> str:
     """The lower-case name of a cloud that SkyPilot knows. Raises `InfraError` for any other."""
-    if name.lower() in CLOUDS:
-        return name.lower()
-    raise InfraError(
-        f"no cloud {name!r}", suggest(name.lower(), CLOUDS, f"one of {', '.join(sorted(CLOUDS))}")
-    )
+    cloud = name.lower()
+    if cloud in CLOUDS:
+        return cloud
+    if cloud in ALIASES:
+        raise InfraError(f"no cloud {name!r}", f"write {ALIASES[cloud]!r}")
+    raise InfraError(f"no cloud {name!r}", suggest(cloud, CLOUDS, f"one of {', '.join(sorted(CLOUDS))}"))
 
 
 def _no_infra(text: str) -> InfraError:

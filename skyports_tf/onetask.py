@@ -16,6 +16,7 @@ from skyports_tf.findings import Findings
 from skyports_tf.infra import Place
 from skyports_tf.model import Candidate, Task
 from skyports_tf.mounts import check_file_mounts, check_volume_mounts, is_disk
+from skyports_tf.nodes import KeyPath
 from skyports_tf.ports import PortSet
 from skyports_tf.schema import schema_findings
 from skyports_tf.service import check_service
@@ -106,11 +107,12 @@ def _read_candidates(
 ) -> tuple[Any, tuple[Candidate, ...]]:
     resources = data["resources"] if isinstance(data.get("resources"), dict) else {}
     volumes = check_file_mounts(data, findings)
+    places: dict[str, KeyPath] = {}
     if volumes:
-        resources = {**resources, "volumes": volumes}
+        resources, places = {**resources, "volumes": volumes}, {"volumes": ("file_mounts",)}
     if resources.get("any_of") or resources.get("ordered"):
         check_overlaid(Choice(resources), findings)
-    kind, choices = expand_choices(resources, findings)
+    kind, choices = expand_choices(resources, places, findings)
     copied = single or environment.docker_login or environment.runpod_login
     candidates = [_read_candidate(choice, overrides, findings, copied=copied) for choice in choices]
     _check_priorities(choices, findings)

@@ -41,19 +41,26 @@ def schema_of(schema: str) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=8)
 def _validator(schema: str) -> Any:
-    contents = schema_of(schema)
+    return _validator_of(schema_of(schema))
+
+
+def _validator_of(contents: Mapping[str, Any]) -> Any:
     return jsonschema.validators.validator_for(contents)(contents)
 
 
-def schema_findings(schema: str, document: YamlDocument, instance: Any = ...) -> list[Diagnostic]:
-    """What the document breaks of the schema `schemas/<schema>.schema.json`; empty where all is well.
+def schema_findings(
+    schema: str | Mapping[str, Any], document: YamlDocument, instance: Any = ...
+) -> list[Diagnostic]:
+    """What the document breaks of the schema; empty where all is well.
 
+    `schema` is the name of `schemas/<schema>.schema.json`, or a JSON Schema itself.
     `instance` is what to check where it is not the document's own data; its key paths
     are those of the document.
     """
     checked = document.data if instance is ... else instance
+    validator = _validator(schema) if isinstance(schema, str) else _validator_of(schema)
     found: list[Diagnostic] = []
-    for error in _validator(schema).iter_errors(checked):
+    for error in validator.iter_errors(checked):
         found += _findings(error, document)
     return found
 
@@ -69,7 +76,7 @@ def _findings(error: Any, document: YamlDocument) -> Iterator[Diagnostic]:
         return
     code, message, help_text = _DESCRIBED.get(error.validator, _other)(error)
     where = f"{_name_of(at)} " if at else "the document "
-    yield document.diagnostic(code, where + message, at, key=error.validator is None, help=help_text)
+    yield document.diagnostic(code, where + message, at, key=error.validator in (None, "not"), help=help_text)
 
 
 def _unknown_keys(error: Any, document: YamlDocument, at: tuple[Any, ...]) -> Iterator[Diagnostic]:
@@ -163,13 +170,15 @@ def _limit(word: str) -> Callable[[Any], tuple[str, str, str | None]]:
 
 def _count(word: str) -> Callable[[Any], tuple[str, str, str | None]]:
     def describe(error: Any) -> tuple[str, str, str | None]:
+        if error.validator.startswith("min") and error.validator_value == 1:
+            return "bad-value", "must not be empty", None
         return "bad-value", f"must have {word.format(error.validator_value)}", None
 
     return describe
 
 
 def _other(error: Any) -> tuple[str, str, str | None]:
-    if error.validator is None:  # the schema `false`
+    if error.validator in (None, "not"):  # the schema `false`, and `{"not": {}}`, which keeps the path
         return "bad-value", "cannot be set here", None
     return "bad-value", "has a value that is not allowed here", None
 

@@ -34,7 +34,8 @@ def check_service(data: Settings, findings: Findings) -> int | None:
 def _check_service(service: Settings, findings: Findings) -> int | None:
     _check_probe(service, findings)
     _check_replicas(service, findings)
-    if isinstance(service.get("replica_policy"), dict):
+    # SkyPilot does not look at the policy of a service with 'workers'
+    if isinstance(service.get("replica_policy"), dict) and service.get("workers") is None:
         _check_policy(service["replica_policy"], service.get("load_balancing_policy"), findings)
     elif service.get("load_balancing_policy") == _INSTANCE_AWARE:
         at = ("service", "load_balancing_policy")
@@ -77,7 +78,7 @@ def _check_policy(policy: Settings, balancing: object, findings: Findings) -> No
     least: Any = policy.get("min_replicas")
     most: Any = policy.get("max_replicas")
     rate = policy.get("target_qps_per_replica")
-    if _is_number(least) and _is_number(most) and most < least:
+    if _is_less(most, least):
         findings.error(
             "bad-value", f"max_replicas {most} is less than min_replicas {least}", (*at, "max_replicas")
         )
@@ -85,7 +86,7 @@ def _check_policy(policy: Settings, balancing: object, findings: Findings) -> No
         findings.error(
             "missing-key", "target_qps_per_replica needs max_replicas", (*at, "target_qps_per_replica")
         )
-    if rate is None and most is not None and most != least:
+    if rate is None and most is not None and most != least and not _is_less(most, least):
         help_text = "add target_qps_per_replica, which scaling needs"
         findings.error(
             "missing-key", "min_replicas and max_replicas differ", (*at, "max_replicas"), help=help_text
@@ -130,7 +131,7 @@ def _check_pool(pool: Settings, at: tuple[str, ...], findings: Findings, workers
                 findings.error("missing-key", f"{key} needs max_workers", (*at, key), key=True)
         return
     lowest: Any = next((item for item in (least, workers) if _is_number(item)), 1)
-    if _is_number(most) and _is_number(lowest) and most < lowest:
+    if _is_less(most, lowest):
         findings.error("bad-value", f"max_workers {most} is less than {lowest}", (*at, "max_workers"))
 
 
@@ -143,6 +144,10 @@ def _served_port(service: Settings, findings: Findings) -> int | None:
     if not FIRST_PORT <= port <= LAST_PORT:
         findings.error("bad-port", f"a port is a number from {FIRST_PORT} to {LAST_PORT}", at)
     return port
+
+
+def _is_less(most: Any, least: Any) -> bool:
+    return _is_number(most) and _is_number(least) and bool(most < least)
 
 
 def _is_number(value: object) -> bool:

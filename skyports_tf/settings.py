@@ -35,7 +35,9 @@ def place_of(choice: Choice, findings: Findings) -> Place | None:
             return parse_infra(infra)
         named = known_cloud(cloud) if isinstance(cloud, str) else None
     except InfraError as error:
-        findings.error("bad-infra", str(error), choice.at("infra" if infra else "cloud"), help=error.help)
+        findings.error(
+            "bad-infra", str(error), choice.at("cloud" if infra is None else "infra"), help=error.help
+        )
         return None
     if not all(isinstance(values.get(key), str | None) for key in ("infra", "cloud", "region", "zone")):
         return None
@@ -65,7 +67,7 @@ def check_settings(choice: Choice, place: Place, findings: Findings) -> None:
     volumes = values.get("volumes")
     if isinstance(volumes, list):
         check_volumes(volumes, choice.at("volumes"), findings)
-        if volumes and choice.repeats_base and "volumes" not in choice.places:
+        if volumes and choice.reuses_volumes:
             why = "'volumes' beside several entries of any_of or ordered"
             findings.crash(why, choice.at("volumes"), help="write 'volumes' in each entry")
 
@@ -77,7 +79,9 @@ def _check_amounts(choice: Choice, place: Place, findings: Findings) -> None:
         problems["cpus"] = quantities.cpus_problem(values["cpus"])
     if isinstance(values.get("memory"), str | int | float):
         problems["memory"] = quantities.memory_problem(values["memory"], place.cloud == "slurm")
-    if isinstance(values.get("disk_size"), str | int | float):
+    size = values.get("disk_size")
+    # the schema has told of other numbers
+    if isinstance(size, str | int) or (isinstance(size, float) and size.is_integer()):
         problems["disk_size"] = quantities.disk_size_problem(values["disk_size"])
     if isinstance(values.get("local_disk"), str):
         problems["local_disk"] = quantities.local_disk_problem(values["local_disk"])

@@ -85,7 +85,7 @@ def check_spelling(number: int, text: str, at: KeyPath, findings: Findings) -> N
 
 
 def _spelling(number: int, text: str) -> str | None:
-    if not text or (text.lstrip("-").isdecimal() and not text.startswith("0")):
+    if not text or text == "0" or (text.lstrip("-").isdecimal() and not text.startswith("0")):
         return None
     why = "base 60" if ":" in text else "YAML 1.1"
     shown = number if FIRST_PORT <= number <= LAST_PORT else "a plain decimal number"

@@ -45,7 +45,8 @@ def _read_all(
         else:
             documents.append(read.document)
             diagnostics += read.warnings
-    return documents, diagnostics
+    # a fault of the command line is a fault of every file, and told once
+    return documents, list(dict.fromkeys(diagnostics))
 
 
 def _print(session: Session, documents: list[TaskDocument]) -> None:
