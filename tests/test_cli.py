@@ -205,6 +205,17 @@ def test_a_character_that_the_terminal_lacks_is_shown_escaped(tmp_path: Path) ->
     assert said.stderr.startswith(b"\\u65e5.yaml: error[file-missing]")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(project: Project, closed: str) -> None:
+    line = f'"{sys.executable}" -m skyports_tf plan web.yaml {closed}'
+    said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=project.folder, check=False)
+    assert (said.returncode, "Traceback" in said.stderr) == (0, False)
+    line = f'"{sys.executable}" -m skyports_tf apply web.yaml {closed}'
+    said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=project.folder, check=False)
+    assert (said.returncode, "Traceback" in said.stderr) == (1, False)
+    assert "apply" not in commands(project.folder)
+
+
 def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:
     call(project.folder, "compile", "web.yaml")
     many = [*COMMAND, "compile", "--stdout", *["web.yaml"]]

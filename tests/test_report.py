@@ -145,6 +145,7 @@ def test_a_shutdown_lists_what_it_closes_and_then_proves_it() -> None:
         "  - close  tcp 80   0.0.0.0/0",
         "  - close  tcp 443  203.0.113.0/24",
     ]
+    assert plain(closing_text([closing]))[-2:] == ["Ports:      2 to close", "Terraform:  6 to delete"]
     done = StackClosed(stack(), closing.changes, closing.counts, verified_empty=True)
     assert plain(closed_text([done])) == [
         "web-aws-us-east-1  closed tcp 80, tcp 443 (6 resources deleted); nothing is left"

@@ -6,7 +6,7 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
-from skyports_tf.cli.plan import answer_json, answer_plan, plan_all
+from skyports_tf.cli.plan import answer_json, answer_plan, has_changes, plan_all
 from skyports_tf.cli.running import (
     Outcome,
     agree,
@@ -57,7 +57,8 @@ def _apply_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[tuple[StackPlan, StackStatus]]:
     def step(plan: StackPlan, progress: Progress) -> tuple[StackPlan, StackStatus]:
-        return plan, apply_plan(out, plan, settings, announced(progress, plan.stack, "apply"))
+        heard = announced(progress, plan.stack, "apply") if has_changes(plan) else progress
+        return plan, apply_plan(out, plan, settings, heard)
 
     return run_each(session, planned.results, step)
 

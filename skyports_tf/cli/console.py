@@ -51,7 +51,7 @@ class Session:
         """Write the one JSON document to stdout: indented for a terminal, else on one line."""
         import json
 
-        click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None))
+        click.echo(json.dumps(document, indent=2 if is_terminal(sys.stdout) else None))
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Write findings to stderr, sorted, a blank line after each."""
@@ -69,7 +69,7 @@ class Session:
 pass_session = click.make_pass_decorator(Session)
 
 
-def wants_color(choice: ColorChoice, stream: TextIO) -> bool:
+def wants_color(choice: ColorChoice, stream: TextIO | None) -> bool:
     """Whether what is written to `stream` has colours."""
     if choice != "auto":
         return choice == "always"
@@ -80,9 +80,14 @@ def wants_color(choice: ColorChoice, stream: TextIO) -> bool:
     return is_live(stream)
 
 
-def is_live(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether `stream` is a terminal; None is a stream that was closed before we came."""
+    return stream is not None and stream.isatty()
+
+
+def is_live(stream: TextIO | None) -> bool:
     """Whether `stream` is a terminal that can do more than print."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def confirm(question: str) -> bool:

@@ -65,7 +65,8 @@ def _close_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[StackClosed]:
     def step(plan: StackPlan, progress: Progress) -> StackClosed:
-        return close_stack(out, plan, settings, announced(progress, plan.stack, "destroy"))
+        heard = announced(progress, plan.stack, "destroy") if plan.counts.any else progress
+        return close_stack(out, plan, settings, heard)
 
     return run_each(session, planned.results, step)
 

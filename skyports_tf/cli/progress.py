@@ -66,7 +66,7 @@ class _Silence(ProgressDisplay):
 
 def progress_display(session: Session) -> ProgressDisplay:
     """The display that fits the call: silent beside JSON, a bar on a terminal, lines elsewhere."""
-    if session.json:
+    if session.json or sys.stderr is None:
         return _Silence(sys.stderr, live=False)
     return ProgressDisplay(sys.stderr, is_live(sys.stderr) and not session.verbose, session.verbose)
 

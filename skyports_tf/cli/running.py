@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from skyports_tf.cli.console import Session, confirm
+from skyports_tf.cli.console import Session, confirm, is_terminal
 from skyports_tf.cli.progress import progress_display
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import (
@@ -88,7 +88,7 @@ def agree(session: Session, yes: bool, question: str, done: str) -> bool:
     """
     if yes:
         return True
-    if session.json or not sys.stdin.isatty():
+    if session.json or not is_terminal(sys.stdin):
         where = "beside --json" if session.json else "where the input is no terminal"
         message = f"nothing was {done}: nobody can be asked {where}"
         raise FindingsError(Diagnostic("not-confirmed", message, help="say --yes to go ahead unasked"))

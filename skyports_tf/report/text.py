@@ -47,7 +47,12 @@ def applied_text(plans: Sequence[StackPlan]) -> str:
 
 def closing_text(plans: Sequence[StackPlan]) -> str:
     """Per stack the ports that a shutdown closes, then the totals."""
-    return "\n\n".join([*(_closing_block(plan) for plan in plans), "\n".join(_totals(plans))])
+    _, _, closed = _port_counts(plans)
+    totals = [
+        f"{style('Ports:', 'bold')}      {closed} to close",
+        f"{style('Terraform:', 'bold')}  {_sum(plans).delete} to delete",
+    ]
+    return "\n\n".join([*(_closing_block(plan) for plan in plans), "\n".join(totals)])
 
 
 def closed_text(closed: Sequence[StackClosed]) -> str:
