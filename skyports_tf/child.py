@@ -3,7 +3,8 @@
 The child gets a session of its own, so that a terminal's Ctrl-C reaches us alone, and writes
 into unlinked files that we follow: pipes would break with us, and a broken pipe ends a Go
 program before it has saved its state. On SIGINT, SIGTERM or SIGHUP it gets one SIGINT (a
-second one would make Terraform give up at once) and all the time it needs.
+second one would make Terraform give up at once) and all the time it needs. The SIGINT waits a
+little while the child is busy with something that it would lose.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from typing import IO
 from skyports_tf.diagnostics import Diagnostic, InterruptedRunError
 
 _POLL_SECONDS = 0.04
+_PATIENCE_SECONDS = 3.0
 _CHUNK = 1 << 16
 _WATCHED = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -31,22 +34,36 @@ OnLine = Callable[[str], None]
 class Signals:
     """The signal that asked us to stop, if one did; set by the handlers of `watch_signals`.
 
-    `on_stop` is called when a running child has been told of it.
+    `on_stop` is called once when a signal finds a child running; `is_busy` says whether the
+    child would lose something if it were told now.
     """
 
-    __slots__ = ("on_stop", "received")
+    __slots__ = ("_count", "_since", "is_busy", "on_stop", "received")
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.on_stop: Callable[[], None] = lambda: None
+        self.is_busy: Callable[[], bool] = lambda: False
+        self._count = 0
+        self._since = 0.0
 
-    def check(self, doing: str) -> None:
+    def note(self, number: int, _frame: object = None) -> None:
+        """Take note of a signal, as its handler; the first one counts, a second one is impatient."""
+        if self.received is None:
+            self.received, self._since = number, time.monotonic()
+        self._count += 1
+
+    def is_due(self) -> bool:
+        """Whether the child is to be told: at once, unless it is busy and there is patience left."""
+        impatient = self._count > 1 or time.monotonic() - self._since > _PATIENCE_SECONDS
+        return self.received is not None and (impatient or not self.is_busy())
+
+    def check(self, doing: str, way_on: str = "run the same command again to go on") -> None:
         """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""
         if self.received is not None:
             name = signal.Signals(self.received).name
             message = f"{doing}: stopped by {name}, Terraform has ended in order"
-            finding = Diagnostic("interrupted", message, help="run the same command again to go on")
-            raise InterruptedRunError(finding, self.received)
+            raise InterruptedRunError(Diagnostic("interrupted", message, help=way_on), self.received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +98,6 @@ def watch_signals(doing: str) -> Iterator[Signals]:
 
 
 def _install(signals: Signals) -> dict[int, Callable[..., object] | int]:
-    def note(number: int, _frame: object) -> None:
-        if signals.received is None:
-            signals.received = number
-
     before: dict[int, Callable[..., object] | int] = {}
     for name in _WATCHED:
         number = getattr(signal, name, None)
@@ -92,7 +105,7 @@ def _install(signals: Signals) -> dict[int, Callable[..., object] | int]:
         if number is None or handler is None or handler == signal.SIG_IGN:
             continue
         before[number] = handler
-        signal.signal(number, note)
+        signal.signal(number, signals.note)
     return before
 
 
@@ -150,15 +163,17 @@ def _follow(process: subprocess.Popen[bytes], lines: _Lines, signals: Signals) -
     # a thread waits, so that the end of the child is seen at once
     waiter = threading.Thread(target=process.wait, daemon=True)
     waiter.start()
-    told = False
+    announced = told = False
     try:
         while waiter.is_alive():
-            if signals.received is not None and not told:
-                told = True
-                process.send_signal(signal.SIGINT)
-                signals.on_stop()
             waiter.join(_POLL_SECONDS)
             lines.hand_on()
+            if not told and signals.is_due():
+                told = True
+                process.send_signal(signal.SIGINT)
+            if not announced and signals.received is not None:
+                announced = True
+                signals.on_stop()
         lines.hand_on(ended=True)
     finally:
         if waiter.is_alive():

@@ -51,6 +51,37 @@ def silent(event: ProgressEvent) -> None:
     """A `Progress` that tells nobody."""
 
 
+class Creations:
+    """What Terraform is making right now, and what it failed to make.
+
+    Terraform stops its providers on SIGINT, and these drop the calls under way: what the cloud
+    has made by then is in no state, and in the way of the next apply (Terraform 1.11 with the
+    AWS provider 5.100: "InvalidPermission.Duplicate"). So a signal waits for a quiet moment.
+    """
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+        self._open: set[str] = set()
+        self._moved = False
+
+    def hear(self, step: Step) -> None:
+        """Follow one step of the stream."""
+        if step.action != "create":
+            return
+        self._moved = True
+        if step.phase == "start":
+            self._open.add(step.resource.address)
+        elif step.phase != "progress":
+            self._open.discard(step.resource.address)
+        if step.phase == "errored":
+            self.failed.append(step.resource.address)
+
+    def is_busy(self) -> bool:
+        """Whether anything is being made, or was since the last question."""
+        moved, self._moved = self._moved, False
+        return moved or bool(self._open)
+
+
 class Execution:
     """A stack's Terraform, and a caller who hears of its progress."""
 
@@ -65,7 +96,8 @@ class Execution:
         self._signals = signals
         self._initialized = False
         self._phase: Phase = "init"
-        signals.on_stop = self._tell_stop
+        self._creations = Creations()
+        signals.on_stop, signals.is_busy = self._tell_stop, self._creations.is_busy
         program = find_program(settings.binary, os.environ)
         self.terraform = Terraform(program, paths.folder, os.environ, signals)
 
@@ -138,7 +170,10 @@ class Execution:
             raise self.failure(run)
 
     def _ended(self, run: Run) -> Run:
-        self._signals.check(f"{self.stack.name}: terraform {run.command}")
+        doing = f"{self.stack.name}: terraform {run.command}"
+        if self._creations.failed:
+            self._signals.check(doing, f"what was being made may exist: {', '.join(self._creations.failed)}")
+        self._signals.check(doing)
         return run
 
     def _hearer(self, phase: Phase, total: int | None) -> OnEvent:
@@ -148,6 +183,7 @@ class Execution:
             nonlocal done
             if not isinstance(event, Step):
                 return
+            self._creations.hear(event)
             counts = total is None or event.action in _CHANGING
             done += counts and event.phase in ("complete", "errored")
             self.tell(phase, event.message, done, total)

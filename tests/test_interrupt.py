@@ -15,9 +15,12 @@ from typing import IO
 
 import pytest
 
+from skyports_tf import child
 from skyports_tf.child import Signals, run_child, watch_signals
 from skyports_tf.diagnostics import InterruptedRunError, TerraformError
-from skyports_tf.lifecycle import RunSettings, plan_stack, read_status
+from skyports_tf.execution import Execution, ProgressEvent
+from skyports_tf.initialization import StackPaths
+from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack, read_status
 from skyports_tf.model import Stack
 from tests.support.local_aws import MotoServer
 from tests.support.stacks import aws_stack, rule, write_local_stack, write_program, write_stack
@@ -30,11 +33,13 @@ APPLY = """
 import signal, sys
 for name in ("SIGINT", "SIGHUP"):
     signal.signal(getattr(signal, name), signal.default_int_handler)
+from skyports_tf import child
 from skyports_tf.diagnostics import SkyportsError
 from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack
 from tests.test_interrupt import STACKS
 out, stack = sys.argv[1], STACKS[sys.argv[2]]
 settings = RunSettings(binary=sys.argv[3] or None, parallelism=1)
+child._PATIENCE_SECONDS = float(sys.argv[4])
 def show(event):
     print(event.phase, event.done, event.total, event.message, flush=True)
 try:
@@ -48,10 +53,12 @@ STACKS: dict[str, Stack] = {"rules": aws_stack(*RULES)}
 
 
 @contextmanager
-def applying(out: Path, binary: str = "") -> Iterator[subprocess.Popen[str]]:
+def applying(
+    out: Path, binary: str = "", patience: float = child._PATIENCE_SECONDS
+) -> Iterator[subprocess.Popen[str]]:
     """A process that plans and applies; its stdout tells how far it is."""
     process = subprocess.Popen(
-        [sys.executable, "-c", APPLY, str(out), "rules", binary],
+        [sys.executable, "-c", APPLY, str(out), "rules", binary, str(patience)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
@@ -86,8 +93,8 @@ def two_are_open(line: str) -> bool:
 
 
 def open_ports(folder: Path, argv: tuple[str, ...]) -> set[str]:
-    """The rules that Terraform has finished, by its own list."""
-    listed = subprocess.run([*argv, "state", "list"], cwd=folder, capture_output=True, text=True, check=True)
+    """The rules that Terraform has finished, by its own list; none while it writes the state."""
+    listed = subprocess.run([*argv, "state", "list"], cwd=folder, capture_output=True, text=True, check=False)
     return set(listed.stdout.split())
 
 
@@ -101,7 +108,7 @@ def test_a_signal_in_the_middle_of_an_apply_saves_the_state_and_exits_with_its_c
 ) -> None:
     stack = STACKS["rules"]
     folder = write_local_stack(tmp_path, stack, seconds=0.4)
-    with applying(tmp_path) as process:
+    with applying(tmp_path, patience=0) as process:
         read_until(process.stdout, two_are_open)
         process.send_signal(number)
         read_until(process.stdout, lambda line: "Stopping" in line)
@@ -238,6 +245,70 @@ def test_ctrl_c_while_the_aws_provider_works_leaves_a_state_to_go_on_from(
         read_until(process.stdout, two_are_open)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
+    # nothing was made that the state does not hold: going on meets nothing in its way
     plan = plan_stack(str(tmp_path), stack, RunSettings())
-    assert 0 < plan.counts.create < 10
+    assert plan.counts.create < 8
     assert not plan.counts.delete
+    assert len(apply_plan(str(tmp_path), plan, RunSettings()).rules) == len(RULES)
+
+
+# makes two things: tells that they are begun, and after so many tenths of a second that they are there
+MAKING = """\
+trap 'echo INT >> {log}; exit 1' INT
+hook='"hook":{{"action":"create","resource":{{"addr":"x"}}}}'
+say() {{ echo '{{"type":"'$1'","@message":"'$2'",'"${{hook%x*}}$2${{hook#*x}}"'}}'; }}
+after() {{ for i in $(seq $1); do sleep 0.1; done; }}
+say apply_start a; say apply_start b
+after {tenths}; echo a >> {log}; say apply_complete a
+after {tenths}; echo b >> {log}; say apply_complete b
+after 100
+"""
+
+
+def interrupt_making(tmp_path: Path, tenths: int, times: int) -> list[str]:
+    """Send as many signals when both things are begun; gives what Terraform noted."""
+    log, stack = tmp_path / "made.log", STACKS["rules"]
+    program = write_program(tmp_path / "terraform", MAKING.format(log=shlex.quote(str(log)), tenths=tenths))
+    write_local_stack(tmp_path, stack)
+    signals = Signals()
+
+    def hear(event: ProgressEvent) -> None:
+        if event.message == "b" and signals.received is None:
+            for _ in range(times):
+                signals.note(signal.SIGINT)
+
+    paths = StackPaths.of(str(tmp_path), stack, {})
+    execution = Execution(stack, paths, RunSettings(str(program)), hear, signals)
+    with pytest.raises(InterruptedRunError):
+        execution.stream("apply", lambda told: execution.terraform.apply("x", on_event=told))
+    return log.read_text(encoding="utf-8").split()
+
+
+def test_terraform_hears_of_a_signal_when_what_it_is_making_is_made(tmp_path: Path) -> None:
+    assert interrupt_making(tmp_path, tenths=4, times=1) == ["a", "b", "INT"]
+
+
+def test_a_second_ctrl_c_is_passed_on_at_once_and_is_still_one_signal(tmp_path: Path) -> None:
+    assert interrupt_making(tmp_path, tenths=100, times=3) == ["INT"]
+
+
+def test_terraform_hears_of_a_signal_however_long_it_makes_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_PATIENCE_SECONDS", 0.3)
+    assert interrupt_making(tmp_path, tenths=100, times=1) == ["INT"]
+
+
+def test_what_was_cut_short_is_named(tmp_path: Path) -> None:
+    program = write_program(
+        tmp_path / "terraform",
+        """\
+        echo '{"type":"apply_errored","hook":{"action":"create","resource":{"addr":"module.ports.x"}}}'
+        [ "$1" = plan ] && kill -TERM $PPID
+        sleep 0.5
+        """,
+    )
+    write_local_stack(tmp_path, STACKS["rules"])
+    with pytest.raises(InterruptedRunError) as caught:
+        plan_stack(str(tmp_path), STACKS["rules"], RunSettings(str(program)))
+    assert caught.value.diagnostics[0].help == "what was being made may exist: module.ports.x"
