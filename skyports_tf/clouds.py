@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,16 @@ from typing import Any
 import skyports_tf.templates
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.model import Protocol, StackMode
+from skyports_tf.rectangles import RuleShape
 from skyports_tf.schema import schema_findings
 from skyports_tf.source import read_yaml
 from skyports_tf.sources import SourceKind
 
 _TEMPLATES = Path(skyports_tf.templates.__file__ or "").parent
+_MANIFEST = "manifest.yaml"
+
+#: Limits that bound one rule; every other limit counts rules.
+PORTS_PER_RULE, SOURCES_PER_RULE = "ports_per_rule", "sources_per_rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +35,26 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A quota of the cloud; `setting` is the config key that raises it, up to `maximum`."""
+    """A quota of the cloud, and where it is known from.
+
+    `setting` is the config key that raises it, up to `maximum`. A limit on rules counts the
+    two address families apart where `families_apart`; `fixed` is how many rules beside the
+    ports' the module makes, by mode.
+    """
 
     value: int
     quota: str
+    source: str
     setting: str | None = None
     maximum: int | None = None
+    unverified: bool = False
+    families_apart: bool = False
+    fixed: Mapping[StackMode, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class DescriptionRule:
-    """What the cloud takes as a rule's description: a regular expression and a length."""
+class TextRule:
+    """What the cloud takes as a text: a regular expression and a length."""
 
     pattern: str
     max_length: int
@@ -51,38 +66,88 @@ class TagRule:
 
     key_max_length: int
     value_max_length: int
-    forbidden_prefix: str
+    forbidden_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """How the cloud's objects hang on a region: `pattern` is what one looks like."""
+
+    pattern: str
+    default: str | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Priorities:
+    """A window of priorities that is ours: the ports' rules count up from `first` to `last`."""
+
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """One cloud's facts.
 
-    `sources` maps each kind of source to the argument that takes it; `object_names` maps an
-    object to its name by mode, with `{cluster}`.
+    `region` is None where the objects belong to no region. `sources` maps each kind of source
+    to the argument that takes it; `object_names` maps an object to the pattern of its name by
+    mode; `settings` maps the cloud's part of the config to JSON Schemas.
     """
 
     name: str
     title: str
     provider: Provider
-    rule_shape: str
+    shape: RuleShape
     sources: Mapping[SourceKind, str]
     protocols: tuple[Protocol, ...]
     modes: tuple[StackMode, ...]
-    region_default: str | None
-    region_pattern: str | None
+    region: Region | None
     name_on_cloud_max_length: int | None
-    object_max_length: int | None
-    object_names: Mapping[str, Mapping[str, str]]
+    needs_user_hash: bool
+    object_names: Mapping[str, Mapping[StackMode, str]]
+    name_rules: Mapping[str, TextRule]
     limits: Mapping[str, Limit]
-    settings: Mapping[str, str | int | bool]
-    description: DescriptionRule | None
+    settings: Mapping[str, Mapping[str, Any]]
+    required_settings: tuple[str, ...]
+    ssh_ports: tuple[int, ...]
+    priorities: Priorities | None
+    description: TextRule | None
     tags: TagRule | None
+    sky_config: Mapping[str, Any]
+    takeover: str
+    objects: str
+    found_by: str
     folder: Path
 
-    def names_of(self, cluster: str, mode: StackMode) -> dict[str, str]:
-        """What the cloud's objects are called for `cluster`, by kind of object."""
-        return {kind: names[mode].format(cluster=cluster) for kind, names in self.object_names.items()}
+    def names_of(
+        self, cluster: str, mode: StackMode, name_on_cloud: str | None, values: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """What the cloud's objects are called, by kind of object.
+
+        A pattern may hold `{cluster}`, `{name_on_cloud}`, any of `values` (such as `region`),
+        an object before it, and `{OBJECT_digest}`: the first four hex digits of the MD5 of its
+        name. One that needs what is unknown is left out.
+        """
+        known = {
+            "cluster": cluster,
+            **{name: str(value) for name, value in values.items() if value is not None},
+        }
+        if name_on_cloud is not None:
+            known["name_on_cloud"] = name_on_cloud
+        found: dict[str, str] = {}
+        for kind, patterns in self.object_names.items():
+            try:
+                found[kind] = known[kind] = patterns[mode].format_map(known)
+            except KeyError:
+                continue
+            # SkyPilot's own digest; nothing secret hangs on it
+            known[f"{kind}_digest"] = hashlib.md5(known[kind].encode(), usedforsecurity=False).hexdigest()[:4]
+        return found
+
+    def setting(self, settings: Mapping[str, Any], name: str) -> Any:
+        """A setting of the config's part for this cloud, or its default."""
+        return settings.get(name, self.settings.get(name, {}).get("default"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,67 +159,121 @@ class UnmanagedCloud:
     instead: str
 
 
-def templates_folder() -> Path:
-    """The folder that holds the clouds' folders and the templates that they share."""
-    return _TEMPLATES
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The clouds in `folders`; a cloud in an earlier folder hides its namesake in a later one."""
+
+    folders: tuple[Path, ...] = (_TEMPLATES,)
+
+    def managed(self) -> tuple[str, ...]:
+        """The names of the clouds that have a module, sorted."""
+        return tuple(_manifests(self.folders))
+
+    def load(self, name: str) -> Cloud:
+        """The facts of a managed cloud.
+
+        Raises `FindingsError` for a manifest that its schema refuses, and `KeyError` for a
+        cloud without one.
+        """
+        return _load(_manifests(self.folders)[name])
+
+    def unmanaged(self) -> Mapping[str, UnmanagedCloud]:
+        """SkyPilot's other clouds by name, sorted."""
+        managed = self.managed()
+        return {name: cloud for name, cloud in _unmanaged().items() if name not in managed}
 
 
-@lru_cache(maxsize=1)
+CATALOG = Catalog()
+
+
 def managed_clouds() -> tuple[str, ...]:
-    """The names of the clouds that have a module, sorted."""
-    return tuple(sorted(item.parent.name for item in _TEMPLATES.glob("*/manifest.yaml")))
+    """The names of our own clouds, sorted."""
+    return CATALOG.managed()
 
 
-@lru_cache(maxsize=1)
+def load_cloud(name: str) -> Cloud:
+    """The facts of one of our own clouds; raises as `Catalog.load`."""
+    return CATALOG.load(name)
+
+
 def unmanaged_clouds() -> Mapping[str, UnmanagedCloud]:
     """SkyPilot's other clouds by name."""
+    return CATALOG.unmanaged()
+
+
+@lru_cache(maxsize=8)
+def _manifests(folders: tuple[Path, ...]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for manifest in folder.glob(f"*/{_MANIFEST}"):
+            found.setdefault(manifest.parent.name, manifest)
+    return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=1)
+def _unmanaged() -> Mapping[str, UnmanagedCloud]:
     document = read_yaml(str(_TEMPLATES / "unmanaged.yaml")).documents[0]
     return {
         name: UnmanagedCloud(name, facts["reason"], facts["instead"])
         for name, facts in sorted(document.data.items())
-        if name not in managed_clouds()
     }
 
 
-@lru_cache(maxsize=32)
-def load_cloud(name: str) -> Cloud:
-    """The facts of a managed cloud.
-
-    Raises `FindingsError` for a manifest that its schema refuses, and `KeyError` for a cloud
-    without one.
-    """
-    if name not in managed_clouds():
-        raise KeyError(name)
-    folder = _TEMPLATES / name
-    document = read_yaml(str(folder / "manifest.yaml")).documents[0]
+@lru_cache(maxsize=64)
+def _load(manifest: Path) -> Cloud:
+    document = read_yaml(str(manifest)).documents[0]
     findings = schema_findings("manifest", document)
+    if not findings and document.data["name"] != manifest.parent.name:
+        message = f"the folder is called {manifest.parent.name!r}"
+        findings = [document.diagnostic("manifest-name", message, ("name",))]
     if findings:
         raise FindingsError(findings)
-    return _cloud_of(document.data, folder)
+    return _cloud_of(document.data, manifest.parent)
 
 
 def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
-    region, names = facts.get("region", {}), facts["names"]
+    names = facts["names"]
+    limits = {name: Limit(**limit) for name, limit in facts["limits"].items()}
     return Cloud(
         name=facts["name"],
         title=facts["title"],
         provider=Provider(**facts["provider"]),
-        rule_shape=facts["rule_shape"],
+        shape=_shape_of(facts["rule_shape"], limits),
         sources=facts["sources"],
         protocols=tuple(facts["protocols"]),
         modes=tuple(facts["modes"]),
-        region_default=region.get("default"),
-        region_pattern=region.get("pattern"),
+        region=Region(**facts["region"]) if "region" in facts else None,
         name_on_cloud_max_length=names.get("name_on_cloud_max_length"),
-        object_max_length=names.get("object_max_length"),
-        object_names=names["objects"],
-        limits={name: _limit_of(limit) for name, limit in facts["limits"].items()},
-        settings={name: setting.get("default") for name, setting in facts.get("settings", {}).items()},
-        description=DescriptionRule(**facts["description"]) if "description" in facts else None,
+        needs_user_hash=names.get("needs_user_hash", False),
+        object_names={kind: _by_mode(name, facts["modes"]) for kind, name in names["objects"].items()},
+        name_rules={kind: TextRule(**rule) for kind, rule in names.get("rules", {}).items()},
+        limits=limits,
+        settings=facts.get("settings", {}),
+        required_settings=tuple(facts.get("required_settings", ())),
+        ssh_ports=tuple(facts.get("ssh_ports", ())),
+        priorities=Priorities(**facts["priorities"]) if "priorities" in facts else None,
+        description=TextRule(**facts["description"]) if "description" in facts else None,
         tags=TagRule(**facts["tags"]) if "tags" in facts else None,
+        sky_config=facts.get("sky_config", {}),
+        takeover=facts["takeover"],
+        objects=facts["objects"],
+        found_by=facts["found_by"],
         folder=folder,
     )
 
 
-def _limit_of(facts: Mapping[str, Any]) -> Limit:
-    return Limit(facts["value"], facts["quota"], facts.get("setting"), facts.get("maximum"))
+def _shape_of(facts: Mapping[str, Any], limits: Mapping[str, Limit]) -> RuleShape:
+    most = {
+        name: limits[name].value if name in limits else None for name in (PORTS_PER_RULE, SOURCES_PER_RULE)
+    }
+    return RuleShape(
+        ports=facts["ports"],
+        sources=facts["sources"],
+        many_protocols=facts.get("many_protocols", False),
+        ports_max=most[PORTS_PER_RULE],
+        sources_max=most[SOURCES_PER_RULE],
+    )
+
+
+def _by_mode(name: str | Mapping[StackMode, str], modes: list[StackMode]) -> Mapping[StackMode, str]:
+    return dict.fromkeys(modes, name) if isinstance(name, str) else name

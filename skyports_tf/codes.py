@@ -205,4 +205,16 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "The text is no user hash of SkyPilot's.",
         "Write letters, digits and hyphens, as in SkyPilot's file ~/.sky/user_hash.",
     ),
+    "setting-missing": (
+        "The cloud needs a setting that the config does not have.",
+        "Set it as the help says.",
+    ),
+    "name-invalid": (
+        "An object's name would break the cloud's rules for names.",
+        "Choose another cluster name.",
+    ),
+    "manifest-name": (
+        "The folder of a cloud has another name than its manifest.",
+        "Rename the one or the other.",
+    ),
 }

@@ -8,25 +8,23 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from skyports_tf.clouds import Cloud, load_cloud
+from skyports_tf.clouds import Catalog
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.grants import Flags, ssh_sources_of
+from skyports_tf.grants import Flags
 from skyports_tf.ledger import merge_entries
 from skyports_tf.limits import stack_problems
 from skyports_tf.model import GeneratedFile, LedgerEntry, Stack, StackMode, TaskDocument
-from skyports_tf.naming import name_on_cloud, name_on_cloud_pattern
-from skyports_tf.pack import pack_rules
 from skyports_tf.render import render_module, render_stack, render_tree
 from skyports_tf.resolve import (
     Demand,
     Findings,
     Place,
-    cloud_settings,
     place_of,
     resolve_document,
 )
 from skyports_tf.sources import Source, SourceError, parse_source
+from skyports_tf.stacks import build_stack
 from skyports_tf.task import TaskOverrides, read_tasks
 from skyports_tf.tree import all_stacks, stacks_of
 from skyports_tf.write import changed_files, locked_tree, write_files
@@ -110,7 +108,7 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
                 findings.add(Diagnostic(problem.code, message, path, span, help=problem.help))
         _stop_on_errors(findings)
         diagnostics = tuple(sorted(findings.items, key=lambda item: item.sort_key))
-        compilation = _render(out, stacks, diagnostics)
+        compilation = _render(out, stacks, request.config.catalog, diagnostics)
         if writing:
             write_files(out, compilation.pending)
     return compilation
@@ -132,6 +130,7 @@ def _flags(request: CompileRequest, findings: Findings) -> Flags:
         ssh_sources=_parse_sources(request.ssh_sources, "--ssh-source", findings),
         retain=request.retain,
         mode=mode,
+        user_hash=request.config.user_hash or request.user_hash,
     )
 
 
@@ -199,7 +198,7 @@ def _merge(
             retain,
         )
         if entries or old:
-            merged.append(_stack(place, old, entries, request, flags))
+            merged.append(build_stack(place, old, entries, request.config, flags))
     return tuple(merged)
 
 
@@ -229,47 +228,17 @@ def _forget(
     return forgotten
 
 
-def _stack(
-    place: Place, old: Stack | None, entries: tuple[LedgerEntry, ...], request: CompileRequest, flags: Flags
-) -> Stack:
-    config, cloud = request.config, load_cloud(place.cloud)
-    settings = config.cloud_settings.get(cloud.name, {})
-    mode: StackMode = flags.mode or settings.get("mode") or (old.mode if old else cloud.modes[0])
-    ssh_sources = ssh_sources_of(place.cluster, config, flags) if mode == "takeover" else ()
-    return Stack(
-        cluster=place.cluster,
-        cloud=place.cloud,
-        region=place.region,
-        mode=mode,
-        entries=entries,
-        rules=pack_rules(entries),
-        ssh_sources=ssh_sources,
-        name_on_cloud=_name_on_cloud(place.cluster, cloud, request, old),
-        tags=dict(sorted(config.tags.items())),
-        settings=cloud_settings(cloud, config),
-        backend=(config.backend_kind, config.backend),
-    )
-
-
-def _name_on_cloud(cluster: str, cloud: Cloud, request: CompileRequest, old: Stack | None) -> str:
-    """The nodes' tag: exact where the user hash is known, else a pattern that any user's hash fits."""
-    user_hash = request.config.user_hash or request.user_hash
-    if user_hash:
-        return name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length)
-    return (old.name_on_cloud if old else None) or name_on_cloud_pattern(cluster)
-
-
 # -- the tree --------------------------------------------------------------------------
 
 
-def _render(out: str, stacks: Sequence[Stack], diagnostics: tuple[Diagnostic, ...]) -> Compilation:
-    clouds = sorted({stack.cloud for stack in stacks})
-    shared = (
-        [*render_tree(), *(file for name in clouds for file in render_module(load_cloud(name)))]
-        if stacks
-        else []
-    )
-    rendered = [(stack, render_stack(stack)) for stack in stacks]
+def _render(
+    out: str, stacks: Sequence[Stack], catalog: Catalog, diagnostics: tuple[Diagnostic, ...]
+) -> Compilation:
+    clouds = [catalog.load(name) for name in sorted({stack.cloud for stack in stacks})]
+    shared = [*render_tree(), *(file for cloud in clouds for file in render_module(cloud, catalog))]
+    if not stacks:
+        shared = []
+    rendered = [(stack, render_stack(stack, catalog)) for stack in stacks]
     everything = [*shared, *(file for _, files in rendered for file in files)]
     pending = changed_files(out, everything)
     changed = {file.path for file in pending}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from skyports_tf.backends import STATE_KEYS, setting_problem
-from skyports_tf.clouds import managed_clouds
+from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.model import Protocol
 from skyports_tf.ports import PortError, PortRange, parse_port_range
-from skyports_tf.schema import schema_findings
+from skyports_tf.schema import schema_findings, schema_of
 from skyports_tf.source import YamlDocument, read_yaml
 from skyports_tf.sources import Source, SourceError, parse_source
 
@@ -68,7 +68,12 @@ class Config:
     terraform_binary: str | None = None
     rules: tuple[ClusterRule, ...] = ()
     cloud_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    catalog: Catalog = CATALOG
     document: YamlDocument | None = field(default=None, compare=False, repr=False)
+
+    def settings_of(self, cloud: str) -> Mapping[str, Any]:
+        """The config's own part for `cloud`."""
+        return self.cloud_settings.get(cloud) or {}
 
     def finding(self, code: str, message: str, at: _KeyPath, help_text: str | None = None) -> Diagnostic:
         """A finding on the setting `at`, with its place where there is a file."""
@@ -97,15 +102,35 @@ def read_config(path: str | None) -> Config:
     if not documents:
         return Config(path=path, out=_relative_to_here(Path(path).parent / DEFAULT_OUT))
     document, *others = documents
-    findings = schema_findings("config", document)
+    catalog = _catalog(path, document.data)
+    findings = schema_findings(_config_schema(catalog, document.data), document)
     findings += [other.diagnostic("config-value", "a config is one document") for other in others]
     if findings:
         raise FindingsError(findings)
     findings = [*_backend_findings(document), *_nul_findings(document, document.data)]
-    config = _Reader(document, findings).config(path)
+    config = _Reader(document, catalog, findings).config(path)
     if findings:
         raise FindingsError(findings)
     return config
+
+
+def _catalog(path: str, given: Any) -> Catalog:
+    """Our clouds, and before them those of the folder that the config names."""
+    folder = given.get("templates") if isinstance(given, dict) else None
+    if not isinstance(folder, str):
+        return CATALOG
+    return Catalog(((Path(path).parent / folder).resolve(), *CATALOG.folders))
+
+
+def _config_schema(catalog: Catalog, given: Any) -> Mapping[str, Any]:
+    """The schema of the config, with the settings of the clouds that `given` configures."""
+    schema = schema_of("config")
+    clouds: dict[str, Any] = {}
+    for name in catalog.managed():
+        is_named = isinstance(given, dict) and name in given
+        properties = catalog.load(name).settings if is_named else {}
+        clouds[name] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "properties": {**schema["properties"], **clouds}}
 
 
 def _backend_findings(document: YamlDocument) -> Iterator[Diagnostic]:
@@ -142,6 +167,7 @@ class _Reader:
     """Turns the checked data into a `Config`; what is still wrong goes to `findings`."""
 
     document: YamlDocument
+    catalog: Catalog
     findings: list[Diagnostic]
 
     def config(self, path: str) -> Config:
@@ -161,7 +187,8 @@ class _Reader:
             backend=backend or {},
             terraform_binary=_binary_path(path, given.get("terraform", {}).get("binary")),
             rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),
-            cloud_settings={name: value for name, value in given.items() if name in managed_clouds()},
+            cloud_settings={name: value for name, value in given.items() if name in self.catalog.managed()},
+            catalog=self.catalog,
             document=self.document,
         )
 

@@ -16,13 +16,17 @@ _TCP: tuple[Protocol, ...] = ("tcp",)
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the command line says beside the config; None and empty leave it to the config."""
+    """What the command line says beside the config; None and empty leave it to the config.
+
+    `user_hash` is SkyPilot's, where config or machine know it.
+    """
 
     cluster: str | None = None
     sources: tuple[Source, ...] = ()
     ssh_sources: tuple[Source, ...] = ()
     retain: bool | None = None
     mode: StackMode | None = None
+    user_hash: str | None = None
 
 
 def grants_of(ports: PortSet, cluster: str, config: Config, flags: Flags) -> Iterator[Grant]:

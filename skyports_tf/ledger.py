@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.model import Grant, LedgerEntry, Stack
+from skyports_tf.model import Grant, LedgerEntry, PackedRule, Stack
 from skyports_tf.naming import is_cluster_name
 from skyports_tf.pack import pack_rules
 from skyports_tf.ports import PortRange, PortSet, parse_port_range
@@ -101,7 +101,20 @@ def ledger_text(stack: Stack) -> str:
     }
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
     lines.append(f'  "tasks": {_array([_entry_text(entry) for entry in stack.entries], 2)}')
+    if {rule.key for rule in stack.packed} - {rule.key for rule in stack.rules}:
+        lines.append(
+            f'  "packed": {_array([json.dumps(_packed_document(rule)) for rule in stack.packed], 2)}'
+        )
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _packed_document(rule: PackedRule) -> dict[str, Any]:
+    return {
+        "key": rule.key,
+        "ports": {protocol: [str(item) for item in ports] for protocol, ports in rule.ports},
+        "sources": [str(source) for source in rule.sources],
+        "priority": rule.priority,
+    }
 
 
 def _entry_text(entry: LedgerEntry) -> str:
@@ -177,8 +190,19 @@ def _stack_of(document: Mapping[str, Any]) -> Stack:
         mode=document["mode"],
         entries=entries,
         rules=pack_rules(entries),
+        packed=tuple(_packed_of(rule) for rule in document.get("packed", ())),
         ssh_sources=tuple(parse_source(text) for text in document["ssh_sources"]),
         name_on_cloud=document["name_on_cloud"],
+    )
+
+
+def _packed_of(document: Mapping[str, Any]) -> PackedRule:
+    ports = document["ports"].items()
+    return PackedRule(
+        key=str(document["key"]),
+        ports=tuple((protocol, PortSet.of(map(parse_port_range, texts))) for protocol, texts in ports),
+        sources=tuple(parse_source(text) for text in document["sources"]),
+        priority=document["priority"],
     )
 
 

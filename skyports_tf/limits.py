@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from skyports_tf.clouds import Cloud, load_cloud
+from skyports_tf.clouds import PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
 from skyports_tf.config import Config
 from skyports_tf.model import Stack
-from skyports_tf.pack import rules_by_family
-from skyports_tf.sources import Source
+from skyports_tf.pack import pack
+from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.rectangles import Wanted
+from skyports_tf.stacks import allowed, shape_of
 
 
 class Problem(NamedTuple):
@@ -23,57 +25,94 @@ class Problem(NamedTuple):
 
 def stack_problems(stack: Stack, config: Config) -> Iterator[Problem]:
     """Everything that the stack's cloud would refuse of it."""
-    cloud = load_cloud(stack.cloud)
+    cloud = config.catalog.load(stack.cloud)
+    yield from _setting_problems(stack, cloud, config)
     yield from _mode_problems(stack, cloud)
     yield from _name_problems(stack, cloud)
-    yield from _quota_problems(stack, cloud, config)
     yield from _rule_problems(stack, cloud)
+    yield from _quota_problems(stack, cloud, config)
     yield from _tag_problems(stack, cloud)
+
+
+def _setting_problems(stack: Stack, cloud: Cloud, config: Config) -> Iterator[Problem]:
+    given = config.settings_of(cloud.name)
+    for name in cloud.required_settings:
+        if stack.rules and not given.get(name):
+            about = cloud.settings[name]["description"]
+            help_text = f"set `{cloud.name}.{name}` in the config"
+            yield Problem("setting-missing", f"{cloud.name} needs the setting {name!r}: {about}", help_text)
 
 
 def _mode_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
     if stack.mode not in cloud.modes:
-        yield Problem(
-            "mode-unsupported",
-            f"{cloud.name} has no mode {stack.mode!r}",
-            f"modes: {', '.join(cloud.modes)}",
-        )
-    elif stack.mode == "attach" and "?" in (stack.name_on_cloud or ""):
+        modes = f"modes: {', '.join(cloud.modes)}"
+        yield Problem("mode-unsupported", f"{cloud.name} has no mode {stack.mode!r}", modes)
+    elif stack.name_on_cloud is None or (stack.mode == "attach" and "?" in stack.name_on_cloud):
         yield Problem(
             "user-hash-unknown",
-            "SkyPilot's user hash is needed to find the cluster's nodes, and it is unknown",
+            "SkyPilot's user hash is needed for the cluster's name on the cloud, and it is unknown",
             "set `user_hash` in the config or SKYPILOT_USER_ID; SkyPilot keeps it in ~/.sky/user_hash",
         )
 
 
 def _name_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
-    for kind, name in cloud.names_of(stack.cluster, stack.mode).items():
-        if cloud.object_max_length and len(name) > cloud.object_max_length:
-            title = kind.replace("_", " ")
-            message = f"the {title}'s name has {len(name)} characters, {cloud.object_max_length} are allowed"
-            yield Problem("name-too-long", message, "choose a shorter name with --cluster")
+    for kind, rule in cloud.name_rules.items():
+        name, title = stack.names.get(kind, ""), kind.replace("_", " ")
+        way_out = "choose another name with --cluster"
+        if len(name) > rule.max_length:
+            message = f"the {title}'s name has {len(name)} characters, {rule.max_length} are allowed"
+            yield Problem("name-too-long", message, way_out)
+        elif name and not re.fullmatch(rule.pattern, name):
+            yield Problem("name-invalid", f"{name!r} cannot be the name of the {title}", way_out)
 
 
 def _quota_problems(stack: Stack, cloud: Cloud, config: Config) -> Iterator[Problem]:
-    limit = cloud.limits["rules_per_group"]
-    allowed = config.cloud_settings.get(cloud.name, {}).get(limit.setting or "", limit.value)
-    twins = {source for source in stack.ssh_sources if _is_ssh_twin(stack, source)}
-    ssh = [source for source in stack.ssh_sources if source not in twins]
-    for family, need in rules_by_family(stack.rules, ssh, shared=int(stack.mode == "takeover")).items():
-        if need > allowed:
-            message = f"{need} {family} rules are needed, {allowed} are allowed: {need - allowed} too many"
-            raise_it = f"raise the quota and set `{cloud.name}.{limit.setting}` in the config, "
-            yield Problem(
-                "quota-exceeded",
-                f"{message} ({limit.quota})",
-                raise_it + "or ask for fewer ranges or sources",
-            )
+    if not stack.rules:
+        return
+    settings = config.settings_of(cloud.name)
+    for name, limit in cloud.limits.items():
+        if name in (PORTS_PER_RULE, SOURCES_PER_RULE):
+            continue
+        most = allowed(limit, settings)
+        for family, need in _needed(stack, cloud, config, limit).items():
+            if need > most:
+                yield _over_quota(
+                    cloud, limit, f"{need} {family}rules are needed, {most} are allowed", need - most
+                )
 
 
-def _is_ssh_twin(stack: Stack, source: Source) -> bool:
-    """Whether a port rule is the SSH rule for `source` over again; the module then makes it once."""
-    return any(
-        rule.source == source and rule.protocol == "tcp" and str(rule.ports) == "22" for rule in stack.rules
+def _needed(stack: Stack, cloud: Cloud, config: Config, limit: Limit) -> Mapping[str, int]:
+    """How many rules count against a limit, by family where the cloud counts those apart."""
+    shape, fixed = shape_of(cloud, config), limit.fixed.get(stack.mode, 0)
+    rules = [*stack.packed, *pack(_ssh_wanted(stack, cloud), shape)]
+    if not limit.families_apart:
+        return {"": len(rules) + fixed}
+    kinds = [rule.sources[0].kind for rule in rules]
+    return {
+        "IPv4 ": sum(kind != "ipv6" for kind in kinds) + fixed,
+        "IPv6 ": sum(kind != "ipv4" for kind in kinds) + fixed,
+    }
+
+
+def _ssh_wanted(stack: Stack, cloud: Cloud) -> Wanted:
+    """What SSH needs beside the ports: nothing where a port's rule is the very same."""
+    ports = PortSet.of(PortRange(port, port) for port in cloud.ssh_ports)
+    asked = {(rule.source, rule.ports) for rule in stack.rules if rule.protocol == "tcp"}
+    return {
+        ("tcp", source): PortSet(tuple(item for item in ports if (source, item) not in asked))
+        for source in stack.ssh_sources
+    }
+
+
+def _over_quota(cloud: Cloud, limit: Limit, message: str, excess: int) -> Problem:
+    unverified = ", not verified" if limit.unverified else ""
+    raised = (
+        f"raise the quota and set `{cloud.name}.{limit.setting}` in the config, or " if limit.setting else ""
+    )
+    return Problem(
+        "quota-exceeded",
+        f"{message}: {excess} too many ({limit.quota}{unverified})",
+        f"{raised}ask for fewer ranges or sources",
     )
 
 
@@ -105,7 +144,7 @@ def _tag_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
                 f"a key has 1 to {rule.key_max_length} characters, a value up to {rule.value_max_length}"
             )
             yield Problem("bad-tag", f"the tag {name!r} has the wrong length", lengths)
-        if name.lower().startswith(rule.forbidden_prefix):
+        if rule.forbidden_prefix and name.lower().startswith(rule.forbidden_prefix):
             yield Problem(
                 "bad-tag",
                 f"the tag {name!r} begins with {rule.forbidden_prefix!r}, which is reserved",

@@ -6,6 +6,8 @@ Read gives `TaskDocument`; resolve turns its tasks into `Stack`s; render turns a
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -122,6 +124,8 @@ class PackedRule:
     key: str
     ports: tuple[tuple[Protocol, PortSet], ...]
     sources: tuple[Source, ...]
+    description: str | None = None
+    priority: int | None = None
 
     @property
     def sort_key(self) -> tuple[object, ...]:
@@ -136,7 +140,8 @@ class PackedRule:
 class Stack:
     """One root module with one state: a cluster's ports at one place.
 
-    `directory` is relative to the out folder (`jupyter/aws-us-east-1`); `settings` are the
+    `rules` say what opens, one range and one source each; `packed` are the rules as the cloud
+    holds them; `names` are the names of its objects, by kind. `settings` are the
     cloud's own values, such as `vpc`, and `backend` the kind and settings of the Terraform backend
     (None: local).
     """
@@ -147,8 +152,10 @@ class Stack:
     mode: StackMode = "takeover"
     entries: tuple[LedgerEntry, ...] = ()
     rules: tuple[IngressRule, ...] = ()
+    packed: tuple[PackedRule, ...] = ()
     ssh_sources: tuple[Source, ...] = ()
     name_on_cloud: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str | int | bool] = field(default_factory=dict)
     backend: tuple[str, Mapping[str, Any]] | None = None
@@ -156,13 +163,21 @@ class Stack:
     @property
     def directory(self) -> str:
         """The stack's folder under the out folder, made from checked names only."""
-        place = self.cloud if self.region is None else f"{self.cloud}-{self.region}"
+        place = self.cloud if self.region is None else f"{self.cloud}-{folder_name(self.region)}"
         return f"{self.cluster}/{place}"
 
     @property
     def name(self) -> str:
         """The stack's name: its folder with `-` for `/`."""
         return self.directory.replace("/", "-")
+
+
+def folder_name(text: str) -> str:
+    """`text` as the name of a folder: as it is where it is plain, else what is plain of it and a digest."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        return text
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80]
+    return f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
 
 
 @dataclass(frozen=True, slots=True)

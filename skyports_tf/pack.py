@@ -8,7 +8,7 @@ of one run only, since it may open nothing that is not wanted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from skyports_tf.identity import batched_rules, keyed_rules
 from skyports_tf.model import Grant, IngressRule, LedgerEntry, PackedRule, Protocol
@@ -48,22 +48,6 @@ def _rule(
 
 def _rule_order(rule: IngressRule) -> tuple[object, ...]:
     return rule.protocol, rule.ports, rule.source.sort_key
-
-
-def rules_by_family(rules: Iterable[IngressRule], ssh: Iterable[Source], shared: int) -> Mapping[str, int]:
-    """How many rules count against the IPv4 and the IPv6 quota of a group.
-
-    A rule whose source is no address counts in both; `shared` is the number of further rules
-    that do (such as the one for traffic between the nodes). AWS counts the two families apart
-    (Amazon VPC quotas).
-    """
-    counts = {"IPv4": shared, "IPv6": shared}
-    for source in (*(rule.source for rule in rules), *ssh):
-        if source.kind != "ipv6":
-            counts["IPv4"] += 1
-        if source.kind != "ipv4":
-            counts["IPv6"] += 1
-    return counts
 
 
 # -- rules of any shape ----------------------------------------------------------------

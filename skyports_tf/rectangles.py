@@ -93,10 +93,9 @@ def _elementary(sets: Iterable[PortSet]) -> Iterator[PortRange]:
 def _cells(classes: Mapping[Sources, Ports]) -> Iterator[tuple[Source, Protocol, PortRange]]:
     """What is wanted in the pieces that no candidate splits."""
     for sources, ports in classes.items():
+        pieces = [(protocol, item) for protocol, ranges in ports.items() for item in ranges]
         for source in sorted(sources, key=lambda item: item.sort_key):
-            for protocol, ranges in ports.items():
-                for item in ranges:
-                    yield source, protocol, item
+            yield from ((source, protocol, item) for protocol, item in pieces)
 
 
 def _holds(rectangle: Rectangle, cell: tuple[Source, Protocol, PortRange]) -> bool:

@@ -6,11 +6,11 @@ Pure: nothing here reads a file, the environment or the clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from skyports_tf.clouds import Cloud, load_cloud, managed_clouds, unmanaged_clouds
+from skyports_tf.clouds import Cloud
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Span, suggest
 from skyports_tf.grants import Flags, grants_of
@@ -94,13 +94,12 @@ def _resolve_task(path: str, task: Task, cluster: str, context: _Context) -> Ite
     spans: dict[Place, Span | None] = {}
     left_out: list[tuple[str, Candidate]] = []
     for candidate in task.candidates:
-        clouds = (candidate.cloud,) if candidate.cloud else config.clouds
-        for name in clouds:
-            if name not in managed_clouds():
+        for name in (candidate.cloud,) if candidate.cloud else config.clouds:
+            if name not in config.catalog.managed():
                 left_out.append((name, candidate))
                 continue
             try:
-                place = Place(cluster, name, _region(load_cloud(name), candidate, path, config, findings))
+                place = Place(cluster, name, _region(name, candidate, path, config, findings))
             except FindingsError as error:
                 findings.add(*error.diagnostics)
                 continue
@@ -108,15 +107,14 @@ def _resolve_task(path: str, task: Task, cluster: str, context: _Context) -> Ite
             spans.setdefault(place, candidate.infra_span or candidate.ports_span or task.span)
         if not candidate.cloud and not config.clouds_given and candidate.ports:
             findings.add(_open_cloud_note(path, task, config))
-    _report_left_out(path, task, left_out, bool(wanted), findings)
+    _report_left_out(path, task, left_out, (config, any(wanted.values()), findings))
     if not any(candidate.ports for candidate in task.candidates):
-        findings.add(
-            Diagnostic("no-ports", f"{_title(task)} asks for no ports", path, task.span, severity="note")
-        )
-    for place, ports in wanted.items():
+        message = f"{_title(task)} asks for no ports"
+        findings.add(Diagnostic("no-ports", message, path, task.span, severity="note"))
+    for place, ports in (wanted or {Place(cluster, "", None): PortSet()}).items():
         grants = tuple(grants_of(ports, cluster, config, flags))
         entry = LedgerEntry(file, task.name, task.position, ports, grants)
-        yield Demand(place, entry, path, spans[place])
+        yield Demand(place, entry, path, spans.get(place))
 
 
 def _title(task: Task) -> str:
@@ -134,22 +132,25 @@ def _open_cloud_note(path: str, task: Task, config: Config) -> Diagnostic:
     )
 
 
-def _region(cloud: Cloud, candidate: Candidate, path: str, config: Config, findings: Findings) -> str | None:
+def _region(name: str, candidate: Candidate, path: str, config: Config, findings: Findings) -> str | None:
     """The region, None where the cloud needs none; raises `FindingsError` for one that cannot be used."""
-    if cloud.region_pattern is None:
-        return candidate.region
-    configured = config.cloud_settings.get(cloud.name, {}).get("region")
-    region = candidate.region or configured or cloud.region_default
-    if region is None or not re.fullmatch(cloud.region_pattern, region):
+    cloud = config.catalog.load(name)
+    if cloud.region is None:
+        return None
+    configured = config.settings_of(name).get("region")
+    region = candidate.region or configured or cloud.region.default
+    if not candidate.ports or (region is None and not cloud.region.required):
+        return region
+    if region is None or not re.fullmatch(cloud.region.pattern, region):
         raise FindingsError(_region_finding(cloud, candidate, path, config, region))
-    if not candidate.region and not configured and candidate.ports:
+    if not candidate.region and not configured:
         findings.add(
             Diagnostic(
                 "region-default",
-                f"no region of {cloud.name} is named: compiled for {region}, and SkyPilot may choose another",
+                f"no region of {name} is named: compiled for {region}, and SkyPilot may choose another",
                 path,
                 candidate.infra_span or candidate.ports_span,
-                help=f"pin it as `infra: {cloud.name}/REGION`, or as `{cloud.name}.region` in the config",
+                help=f"pin it as `infra: {name}/REGION`, or as `{name}.region` in the config",
                 severity="warning",
             )
         )
@@ -170,39 +171,33 @@ def _region_finding(
 
 
 def _report_left_out(
-    path: str, task: Task, left_out: Sequence[tuple[str, Candidate]], some_remain: bool, findings: Findings
+    path: str,
+    task: Task,
+    left_out: Sequence[tuple[str, Candidate]],
+    context: tuple[Config, bool, Findings],
 ) -> None:
     """One warning for the clouds that are left out, or an error for each where none remains."""
+    config, some_remain, findings = context
     open_ports = [(name, candidate) for name, candidate in left_out if candidate.ports]
     if not open_ports:
         return
     if some_remain:
-        reasons = {name: _why_not(name)[0] for name, _ in open_ports}
-        findings.add(
-            Diagnostic(
-                "cloud-left-out",
-                "left out: " + "; ".join(f"{name} ({reason})" for name, reason in sorted(reasons.items())),
-                path,
-                open_ports[0][1].infra_span or task.span,
-                severity="warning",
-            )
-        )
+        reasons = {name: _why_not(name, config)[1] for name, _ in open_ports}
+        message = "left out: " + "; ".join(f"{name} ({reason})" for name, reason in sorted(reasons.items()))
+        span = open_ports[0][1].infra_span or task.span
+        findings.add(Diagnostic("cloud-left-out", message, path, span, severity="warning"))
         return
     for name, candidate in open_ports:
-        reason, instead = _why_not(name)
-        code = "cloud-unsupported" if name in unmanaged_clouds() else "cloud-unknown"
-        message = f"the ports of {name} cannot be managed: {reason}" if name in unmanaged_clouds() else reason
-        findings.add(Diagnostic(code, message, path, candidate.infra_span or task.span, help=instead))
+        code, reason, help_text = _why_not(name, config)
+        message = (
+            f"the ports of {name} cannot be managed: {reason}" if code == "cloud-unsupported" else reason
+        )
+        findings.add(Diagnostic(code, message, path, candidate.infra_span or task.span, help=help_text))
 
 
-def _why_not(name: str) -> tuple[str, str | None]:
-    known = unmanaged_clouds().get(name)
-    if known:
-        return known.reason, known.instead
-    return f"unknown cloud {name!r}", suggest(name, (*managed_clouds(), *unmanaged_clouds()))
-
-
-def cloud_settings(cloud: Cloud, config: Config) -> Mapping[str, str | int | bool]:
-    """The cloud's own settings of the config over the manifest's defaults."""
-    given = config.cloud_settings.get(cloud.name, {})
-    return {name: given.get(name, default) for name, default in cloud.settings.items()}
+def _why_not(name: str, config: Config) -> tuple[str, str, str | None]:
+    """Code, reason and way out for a cloud that we cannot manage."""
+    known = config.catalog.unmanaged()
+    if name in known:
+        return "cloud-unsupported", known[name].reason, known[name].instead
+    return "cloud-unknown", f"unknown cloud {name!r}", suggest(name, (*config.catalog.managed(), *known))

@@ -25,7 +25,7 @@ PIPELINE = (
     "identity pack grants resolve stacks limits ledger tree cache render write compiler",
     "child stream terraform embedded initialization execution changes state lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.endpoints",
-    "report.catalog report.status report.text report.json_output",
+    "report.catalog report.compilation report.status report.text report.json_output",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
     "cli.inspect cli.compile cli.plan cli.apply cli.destroy cli.status cli.names cli.clouds",
     "cli __main__",

@@ -1,0 +1,114 @@
+"""What a place's ledger entries come to: its rules, packed for the cloud, and its objects' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from skyports_tf.clouds import PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
+from skyports_tf.config import Config
+from skyports_tf.grants import Flags, ssh_sources_of
+from skyports_tf.model import IngressRule, LedgerEntry, PackedRule, Stack, StackMode
+from skyports_tf.naming import NameTooLongError, name_on_cloud, name_on_cloud_pattern
+from skyports_tf.pack import pack, pack_rules, wanted_of
+from skyports_tf.ports import PortSet
+from skyports_tf.rectangles import RuleShape
+from skyports_tf.resolve import Place
+
+
+def build_stack(
+    place: Place, old: Stack | None, entries: tuple[LedgerEntry, ...], config: Config, flags: Flags
+) -> Stack:
+    """The stack at `place` for `entries`; `old` is what its ledger had, which keeps keys and names."""
+    cloud = config.catalog.load(place.cloud)
+    given = config.settings_of(cloud.name)
+    mode: StackMode = flags.mode or given.get("mode") or (old.mode if old else cloud.modes[0])
+    settings = {name: cloud.setting(given, name) for name in cloud.settings}
+    named = _name_on_cloud(place.cluster, cloud, flags.user_hash, old)
+    rules = pack_rules(entries)
+    is_ours = bool(cloud.ssh_ports) and mode == "takeover"
+    return Stack(
+        cluster=place.cluster,
+        cloud=place.cloud,
+        region=place.region,
+        mode=mode,
+        entries=entries,
+        rules=rules,
+        packed=tuple(_packed(rules, cloud, shape_of(cloud, config), old.packed if old else ())),
+        ssh_sources=ssh_sources_of(place.cluster, config, flags) if is_ours else (),
+        name_on_cloud=named,
+        names=cloud.names_of(place.cluster, mode, named, {**settings, "region": place.region}),
+        tags=dict(sorted(config.tags.items())),
+        settings=settings,
+        backend=(config.backend_kind, config.backend),
+    )
+
+
+def allowed(limit: Limit, settings: Mapping[str, Any]) -> int:
+    """What a limit is, after the config has raised it."""
+    raised = settings.get(limit.setting) if limit.setting else None
+    return limit.value if raised is None else int(raised)
+
+
+def shape_of(cloud: Cloud, config: Config) -> RuleShape:
+    """The cloud's rule shape, with the limits that the config has raised."""
+    settings = config.settings_of(cloud.name)
+    most = {
+        name: allowed(cloud.limits[name], settings) if name in cloud.limits else None
+        for name in (PORTS_PER_RULE, SOURCES_PER_RULE)
+    }
+    return replace(cloud.shape, ports_max=most[PORTS_PER_RULE], sources_max=most[SOURCES_PER_RULE])
+
+
+def _name_on_cloud(cluster: str, cloud: Cloud, user_hash: str | None, old: Stack | None) -> str | None:
+    """SkyPilot's name; without a user hash a pattern that any fits, None where that is not enough."""
+    if user_hash:
+        try:
+            return name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length)
+        except NameTooLongError:
+            return None
+    if old is not None and old.name_on_cloud:
+        return old.name_on_cloud
+    return None if cloud.needs_user_hash else name_on_cloud_pattern(cluster)
+
+
+def _packed(
+    rules: Sequence[IngressRule], cloud: Cloud, shape: RuleShape, previous: Sequence[PackedRule]
+) -> Iterator[PackedRule]:
+    """The rules as the cloud holds them; one range and one source need no packing."""
+    if shape.ports == "range" and shape.sources == "one":
+        for rule in rules:
+            ports = ((rule.protocol, PortSet((rule.ports,))),)
+            yield PackedRule(rule.key, ports, (rule.source,), rule.description)
+        return
+    packed = pack(wanted_of(rules), shape, previous)
+    priorities = _priorities(packed, cloud, previous)
+    for item in packed:
+        yield replace(item, description=_description(item, rules), priority=priorities.get(item.key))
+
+
+def _priorities(packed: Sequence[PackedRule], cloud: Cloud, previous: Sequence[PackedRule]) -> dict[str, int]:
+    """A priority of its own for each rule; one that was there keeps its own."""
+    if cloud.priorities is None:
+        return {}
+    before = {rule.key: rule.priority for rule in previous if rule.priority is not None}
+    found = {rule.key: before[rule.key] for rule in packed if rule.key in before}
+    taken = set(found.values())
+    free = (number for number in range(cloud.priorities.first, 10**6) if number not in taken)
+    return {rule.key: found.get(rule.key) or next(free) for rule in packed}
+
+
+def _description(item: PackedRule, rules: Sequence[IngressRule]) -> str | None:
+    """What the config says of the ports that a packed rule opens."""
+    found = {
+        rule.description: None
+        for rule in rules
+        if rule.description and rule.source in item.sources and _opens(item, rule)
+    }
+    return ", ".join(found) or None
+
+
+def _opens(item: PackedRule, rule: IngressRule) -> bool:
+    ports = dict(item.ports).get(rule.protocol, PortSet())
+    return bool(ports & PortSet((rule.ports,)))
