@@ -54,7 +54,7 @@ def _answer(session: Session, compilation: Compilation, findings: list[Diagnosti
         stacks = [compiled_json(item) for item in compilation.stacks]
         session.echo_json(tree_json(compilation.out, stacks, diagnostics))
     elif not silent:
-        from skyports_tf.report.text import compiled_text
+        from skyports_tf.report.compilation import compiled_text
 
         session.echo(compiled_text(compilation))
 

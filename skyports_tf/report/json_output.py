@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from skyports_tf.changes import group_rules, stack_rules
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import (
     PortChanges,
@@ -17,7 +18,7 @@ from skyports_tf.model import (
 )
 from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.endpoints import endpoints
-from skyports_tf.report.rules import port_texts, task_files, wanted_rules
+from skyports_tf.report.rules import port_texts, stack_ports, task_files
 
 if TYPE_CHECKING:
     from skyports_tf.clouds import Cloud, UnmanagedCloud
@@ -129,7 +130,6 @@ def _unmanaged_json(cloud: UnmanagedCloud) -> Json:
 
 
 def _stack_json(stack: Stack) -> Json:
-    rules = wanted_rules(stack)
     return {
         "name": stack.name,
         "directory": stack.directory,
@@ -137,8 +137,8 @@ def _stack_json(stack: Stack) -> Json:
         "cloud": stack.cloud,
         "region": stack.region,
         "tasks": task_files(stack),
-        "ports": port_texts(rules),
-        "rules": [rule_json(rule) for rule in rules],
+        "ports": stack_ports(stack),
+        "rules": [rule_json(rule) for rule in group_rules(stack_rules(stack).values())],
     }
 
 

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from skyports_tf.changes import group_rules, stack_rules
 from skyports_tf.model import PortRule, Stack
 from skyports_tf.ports import PortRange, PortSet
 
 
-def wanted_rules(stack: Stack) -> tuple[PortRule, ...]:
-    """The stack's rules by protocol and range, each with its sources and the files that ask for it."""
-    return group_rules(stack_rules(stack).values())
-
-
 def range_text(rule: PortRule) -> str:
     """`8888`, or `9000-9005`."""
-    return str(PortRange(rule.from_port, rule.to_port)) if rule.from_port else "every port"
+    return str(_range(rule)) if rule.from_port else "every port"
 
 
 def port_texts(rules: Iterable[PortRule]) -> list[str]:
     """All ports of the rules: `8888`, `9000-9005`, and `udp 53` for what is not TCP."""
-    found = list(rules)
-    texts = []
-    for protocol in sorted({rule.protocol for rule in found}):
-        texts += [
-            str(item) if protocol == "tcp" else f"{protocol} {item}"
-            for item in port_set(rule for rule in found if rule.protocol == protocol)
-        ]
-    return texts
+    return range_texts((rule.protocol, _range(rule)) for rule in rules)
+
+
+def stack_ports(stack: Stack) -> list[str]:
+    """The ports that a stack wants open, spelled alike."""
+    return range_texts((rule.protocol, rule.ports) for rule in stack.rules)
+
+
+def range_texts(ranges: Iterable[tuple[str, PortRange]]) -> list[str]:
+    """Ranges of ports by protocol, merged and spelled; TCP goes without saying."""
+    by_protocol: dict[str, list[PortRange]] = {}
+    for protocol, ports in ranges:
+        by_protocol.setdefault(protocol, []).append(ports)
+    return [
+        str(item) if protocol == "tcp" else f"{protocol} {item}"
+        for protocol in sorted(by_protocol)
+        for item in PortSet.of(by_protocol[protocol])
+    ]
 
 
 def port_set(rules: Iterable[PortRule]) -> PortSet:
     """Every port of the rules, whatever the protocol."""
-    return PortSet.of(PortRange(max(rule.from_port, 1), rule.to_port) for rule in rules)
+    return PortSet.of(map(_range, rules))
+
+
+def _range(rule: PortRule) -> PortRange:
+    # a rule for every protocol begins at 0, which is no port
+    return PortRange(max(rule.from_port, 1), rule.to_port)
 
 
 def is_internet(source: str) -> bool:

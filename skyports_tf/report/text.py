@@ -1,23 +1,17 @@
-"""What `compile`, `plan`, `apply` and `destroy` tell a person, in ports."""
+"""What `plan`, `apply` and `destroy` tell a person, in ports."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from skyports_tf.diagnostics import Diagnostic, visible
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
-from skyports_tf.report.rules import is_internet, port_texts, range_text, task_files, wanted_rules
+from skyports_tf.report.rules import is_internet, range_text, task_files
 from skyports_tf.report.style import Look, columns, count, style
-
-if TYPE_CHECKING:
-    from skyports_tf.compiler import Compilation
 
 _MARKS = {"open": "+", "change": "~", "close": "-"}
 _LOOKS: dict[str, Look] = {"open": "green", "change": "yellow", "close": "red"}
 TO_THE_INTERNET = "to the internet"
-_MOST_STACKS = 20
 
 
 def plan_text(plans: Sequence[StackPlan]) -> str:
@@ -60,24 +54,6 @@ def closed_text(closed: Sequence[StackClosed]) -> str:
     return "\n".join(_closed_line(item) for item in closed)
 
 
-def compiled_text(compilation: Compilation) -> str:
-    """The stacks that were written, each with its ports, then how many files were."""
-    rows = [
-        (visible(os.path.join(compilation.out, item.stack.directory)), ", ".join(stack_ports(item.stack)))
-        for item in compilation.stacks
-        if item.changed
-    ]
-    lines = columns(((folder, ports or "no port") for folder, ports in rows[:_MOST_STACKS]), looks=("bold",))
-    if len(rows) > _MOST_STACKS:
-        lines.append(f"  and {len(rows) - _MOST_STACKS} more")
-    return "\n".join([*lines, _written(compilation)])
-
-
-def stack_ports(stack: Stack) -> list[str]:
-    """The ports that a stack wants open."""
-    return port_texts(wanted_rules(stack))
-
-
 def exposure_warnings(plans: Iterable[StackPlan]) -> list[Diagnostic]:
     """A warning for each stack that a plan opens to every address."""
     return [
@@ -85,17 +61,6 @@ def exposure_warnings(plans: Iterable[StackPlan]) -> list[Diagnostic]:
         for plan in plans
         if (reached := exposed_ports(plan.changes))
     ]
-
-
-def _written(compilation: Compilation) -> str:
-    out, total, changed = visible(compilation.out), len(compilation.files), len(compilation.pending)
-    stacks = count(len(compilation.stacks), "stack")
-    if not compilation.stacks and not changed:
-        return "Nothing to write: the tasks ask for no port."
-    if not changed:
-        return f"{out} is up to date: {stacks}, {count(total, 'file')}."
-    kept = f", {total - changed} unchanged" if total > changed else ""
-    return f"Wrote {count(changed, 'file')} in {out} ({stacks}{kept})."
 
 
 def _closing_block(plan: StackPlan) -> str:
