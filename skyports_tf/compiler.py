@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from skyports_tf.clouds import Catalog
 from skyports_tf.config import Config
@@ -26,6 +26,7 @@ from skyports_tf.resolve import (
 from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.stacks import build_stack
 from skyports_tf.task import TaskOverrides, read_tasks
+from skyports_tf.textfile import read_text
 from skyports_tf.tree import all_stacks, stacks_of
 from skyports_tf.write import changed_files, locked_tree, write_files
 
@@ -107,8 +108,7 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
                 message = f"{stack.name}: {problem.message}"
                 findings.add(Diagnostic(problem.code, message, path, span, help=problem.help))
         _stop_on_errors(findings)
-        diagnostics = tuple(sorted(findings.items, key=lambda item: item.sort_key))
-        compilation = _render(out, stacks, request.config.catalog, diagnostics)
+        compilation = _render(out, stacks, request.config.catalog, _told(findings))
         if writing:
             write_files(out, compilation.pending)
     return compilation
@@ -116,7 +116,20 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
 
 def _stop_on_errors(findings: Findings) -> None:
     if any(item.severity == "error" for item in findings.items):
-        raise FindingsError(findings.items)
+        raise FindingsError(_told(findings))
+
+
+def _told(findings: Findings) -> tuple[Diagnostic, ...]:
+    """The findings in their order, each with the line of its file that it is about."""
+    lines: dict[str, list[str]] = {}
+    told = []
+    for item in sorted(findings.items, key=lambda item: item.sort_key):
+        if item.path and item.span and item.source_line is None:
+            if item.path not in lines:
+                lines[item.path] = read_text(item.path).splitlines()
+            item = replace(item, source_line=lines[item.path][item.span.line - 1])
+        told.append(item)
+    return tuple(told)
 
 
 # -- reading ---------------------------------------------------------------------------
