@@ -17,6 +17,7 @@ KeyPath: TypeAlias = Sequence[Any]
 #: How many values the aliases of a file may stand for.
 MOST_ALIASED: Final = 100_000
 
+_LONG_MAPPING = 64
 # the line ends of YAML 1.1, by which libyaml counts lines
 _LINE_ENDS = re.compile("[\n\x85\u2028\u2029]")
 
@@ -26,7 +27,7 @@ def find_node(node: Any, at: KeyPath) -> tuple[Any, Any]:
     key_node = None
     for step in at:
         if node.id == "mapping":
-            pair = _pair_of(node.value, step)
+            pair = _pair_of(node, step)
             if pair is None:
                 break
             key_node, node = pair
@@ -37,12 +38,23 @@ def find_node(node: Any, at: KeyPath) -> tuple[Any, Any]:
     return key_node, node
 
 
-def _pair_of(pairs: Sequence[tuple[Any, Any]], key: object) -> Any:
+def _pair_of(node: Any, key: object) -> Any:
+    pairs = node.value
+    if len(pairs) > _LONG_MAPPING and isinstance(key, str):
+        return _index_of(node).get(key)
     # from the end: a merged mapping holds what it overrides before its own
     for pair in reversed(pairs):
         if pair[0].value == key or _is_other_key(pair[0], key):
             return pair
     return None
+
+
+def _index_of(node: Any) -> dict[str, Any]:
+    """The pairs of a long mapping by their keys, kept on the node: a thousand findings ask for it."""
+    if not hasattr(node, "pairs_by_key"):
+        node.pairs_by_key = {pair[0].value: pair for pair in node.value if pair[0].id == "scalar"}
+    index: dict[str, Any] = node.pairs_by_key
+    return index
 
 
 def _is_other_key(node: Any, key: object) -> bool:

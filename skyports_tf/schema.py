@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ import jsonschema
 import skyports_tf.schemas
 from skyports_tf.diagnostics import Diagnostic, suggest
 from skyports_tf.source import YamlDocument
+
+#: More errors of one document than these are not told.
+MOST_ERRORS: Final = 1001
 
 _SCHEMAS = Path(skyports_tf.schemas.__file__ or "").parent
 
@@ -59,10 +63,8 @@ def schema_findings(
     """
     checked = document.data if instance is ... else instance
     validator = _validator(schema) if isinstance(schema, str) else _validator_of(schema)
-    found: list[Diagnostic] = []
-    for error in validator.iter_errors(checked):
-        found += _findings(error, document)
-    return found
+    errors = islice(validator.iter_errors(checked), MOST_ERRORS)
+    return [item for error in errors for item in _findings(error, document)]
 
 
 def _findings(error: Any, document: YamlDocument) -> Iterator[Diagnostic]:
@@ -83,9 +85,12 @@ def _unknown_keys(error: Any, document: YamlDocument, at: tuple[Any, ...]) -> It
     known = set(error.schema.get("properties", ()))
     patterns = error.schema.get("patternProperties", {})
     within = f" in {_name_of(at)}" if at else ""
-    for key in error.instance:
-        if key in known or (patterns and any(_matches(pattern, key) for pattern in patterns)):
-            continue
+    unknown = [
+        key
+        for key in error.instance
+        if key not in known and not any(_matches(item, key) for item in patterns)
+    ]
+    for key in unknown[:MOST_ERRORS]:
         public = {name for name in known if not name.startswith("_")}
         help_text = suggest(str(key), public, f"known keys: {', '.join(sorted(public))}" if public else None)
         message = f"unknown key {_spelled(key)}{within}"
@@ -117,8 +122,10 @@ def kind_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f"the text {_spelled(value)}"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number far too large"  # CPython refuses to spell one of more than 4,300 digits
     if isinstance(value, int | float):
-        return f"the number {_number(value)}"
+        return f"the number {value}"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -126,11 +133,6 @@ def kind_of(value: object) -> str:
     if isinstance(value, set):
         return "a set"
     return "binary" if isinstance(value, bytes) else f"the date {value}"
-
-
-def _number(value: float) -> str:
-    # CPython refuses to spell an int of more than 4,300 digits
-    return str(value) if isinstance(value, float) or value.bit_length() < 14_000 else "of thousands of digits"
 
 
 def _type(error: Any) -> tuple[str, str, str | None]:

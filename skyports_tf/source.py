@@ -20,6 +20,7 @@ from skyports_tf.textfile import read_text
 #: Deeper nesting than this is no task file; SkyPilot's own recursion ends not far above it.
 MOST_NESTING: Final = 100
 
+_MOST_REPEATED = 1000
 # where a block collection may begin on a line: after spaces and the indicators - ? :
 _LINE_START = re.compile(r"^[ \t\-?:]+", re.MULTILINE)
 _NESTING_MARKS = "[{-:?"
@@ -200,7 +201,7 @@ class _Reader:
             if type(key) is not yaml.ScalarNode:
                 continue
             before = first.setdefault(key.value, key)
-            if before is not key:
+            if before is not key and len(self.repeated) < _MOST_REPEATED:
                 where = span_of(before)
                 message = f"key {key.value!r} is repeated: it stands at {where.line}:{where.column} already"
                 self.repeated.append(self._at(key, "repeated-key", message, "remove one of the two"))

@@ -47,12 +47,11 @@ def _read_text(text: str, at: KeyPath, findings: Findings) -> Iterator[PortRange
         try:
             yield parse_port_range(token)
         except PortError as error:
-            part = (first, first + len(token))
-            document = findings.document
             if token == text:
                 findings.error("bad-port", str(error), at, help=_hint(token))
             else:
-                findings.add([document.part_diagnostic("bad-port", str(error), at, part, _hint(token))])
+                part = (first, first + len(token))
+                findings.error_in_text("bad-port", str(error), at, part, _hint(token))
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str]]:

@@ -297,6 +297,43 @@ def test_what_crashes_skypilot_is_a_finding(refused: Callable[..., list[Diagnost
     assert refused(text)
 
 
+# -- texts made to hurt ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"resources: {{ports: [{', '.join(['x'] * 20_000)}]}}\n",
+        f"resources: {{ports: '{', '.join(['x'] * 20_000)}'}}\n",
+        "".join(f"key{number}: 1\n" for number in range(20_000)),
+        "envs:\n" + "".join(f"  A-{number}: 1\n" for number in range(20_000)),
+    ],
+    ids=["list", "text", "keys", "envs"],
+)
+def test_the_errors_of_a_hopeless_file_end_somewhere(
+    refused: Callable[..., list[Diagnostic]], text: str
+) -> None:
+    found = refused(text)
+    assert len(found) == 1001
+    assert [item.message for item in found if item.code == "too-many-errors"] == [
+        "there are more than 1000 errors: the others are not shown"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"resources: {{ports: {'x' * 100_000}}}\n",
+        f"resources: {{infra: {'aws/' * 30_000}x}}\n",
+        f"resources: {{priority: 1{'0' * 4000}}}\n",
+        f"resources: {{ports: 0x{'f' * 5000}}}\n",
+        f"name: [{'x' * 100_000}]\n",
+    ],
+)
+def test_a_huge_value_is_not_repeated_in_full(refused: Callable[..., list[Diagnostic]], text: str) -> None:
+    assert len(format_diagnostics(refused(text))) < 2000
+
+
 # -- the words -------------------------------------------------------------------------
 
 
