@@ -143,6 +143,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "A value is of the right type, but not one that SkyPilot takes.",
         "Write an allowed value.",
     ),
+    "too-many-errors": (
+        "A document has so many errors that the others are not shown.",
+        "Correct those shown.",
+    ),
     "conflicting-keys": ("Two settings contradict each other.", "Keep one of them."),
     "bad-port": (
         "A port, or a range of ports, cannot be read.",
