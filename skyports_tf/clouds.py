@@ -71,10 +71,11 @@ class TagRule:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """How the cloud's objects hang on a region: `pattern` is what one looks like."""
+    """How the cloud's objects hang on a region: `pattern` is what one looks like, `example` is one."""
 
     pattern: str
     default: str | None = None
+    example: str | None = None
     required: bool = True
 
 

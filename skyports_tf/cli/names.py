@@ -10,9 +10,10 @@ import click
 from skyports_tf.cli.configuration import find_user_hash, session_config
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import json_option
-from skyports_tf.clouds import load_cloud, managed_clouds
+from skyports_tf.clouds import Cloud
+from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
-from skyports_tf.model import StackMode
+from skyports_tf.infra import ALIASES
 from skyports_tf.naming import NameTooLongError, is_cluster_name, is_user_hash, name_on_cloud
 from skyports_tf.report.catalog import names_text
 from skyports_tf.report.json_output import names_json
@@ -30,33 +31,42 @@ def names(session: Session, cluster: str, user_hash: str | None, infra: str | No
     The names are those of each cloud; some need the user hash.
     """
     session.failure = lambda found: names_json(cluster, user_hash, {}, found)
-    known_hash = user_hash or session_config(session).user_hash or find_user_hash(os.environ, Path.home())
+    config = session_config(session)
+    known_hash = user_hash or config.user_hash or find_user_hash(os.environ, Path.home())
     _check(cluster, known_hash)
-    found = {cloud: cloud_names(cloud, cluster, known_hash) for cloud in _clouds(infra)}
+    region = (infra or "").partition("/")[2].partition("/")[0] or None
+    found: dict[str, dict[str, str | None]] = {}
+    findings: list[Diagnostic] = []
+    for cloud in _clouds(config, infra):
+        try:
+            found[cloud.name] = cloud_names(cloud, cluster, known_hash, region)
+        except FindingsError as error:
+            findings += error.diagnostics
+    session.report(findings)
     if session.json:
-        session.echo_json(names_json(cluster, known_hash, found, ()))
+        session.echo_json(names_json(cluster, known_hash, found, findings))
     else:
         session.echo(names_text(found))
-    return 0
+    return 1 if findings else 0
 
 
-def cloud_names(cloud: str, cluster: str, user_hash: str | None) -> dict[str, str | None]:
+def cloud_names(
+    cloud: Cloud, cluster: str, user_hash: str | None, region: str | None
+) -> dict[str, str | None]:
     """The cluster's name on a cloud (None without a user hash), then its objects' names there.
 
     Raises `FindingsError` where the cloud's names have no room for it.
     """
-    facts = load_cloud(cloud)
     try:
-        named = user_hash and name_on_cloud(cluster, user_hash, facts.name_on_cloud_max_length)
+        named = name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length) if user_hash else None
     except NameTooLongError as error:
-        raise FindingsError(Diagnostic("cluster-name", f"{cloud}: {error}")) from None
-    mode: StackMode = facts.modes[0]
-    objects = {
-        kind: by_mode[mode].format(cluster=cluster, name_on_cloud=named)
-        for kind, by_mode in facts.object_names.items()
-        if mode in by_mode and (named or "{name_on_cloud}" not in by_mode[mode])
+        raise FindingsError(Diagnostic("cluster-name", f"{cloud.name}: {error}")) from None
+    defaults = {name: schema.get("default") for name, schema in cloud.settings.items()}
+    place = region or (cloud.region and (cloud.region.default or cloud.region.example))
+    return {
+        "name_on_cloud": named,
+        **cloud.names_of(cluster, cloud.modes[0], named, {**defaults, "region": place}),
     }
-    return {"name_on_cloud": named or None, **objects}
 
 
 def _check(cluster: str, user_hash: str | None) -> None:
@@ -69,13 +79,14 @@ def _check(cluster: str, user_hash: str | None) -> None:
         raise FindingsError(findings)
 
 
-def _clouds(infra: str | None) -> tuple[str, ...]:
-    known = managed_clouds()
+def _clouds(config: Config, infra: str | None) -> list[Cloud]:
+    known = config.catalog.managed()
     if infra is None:
-        return known
+        return [config.catalog.load(name) for name in known]
     cloud = infra.partition("/")[0].lower()
+    cloud = ALIASES.get(cloud, cloud)
     if cloud not in known:
         message = f"no such cloud: {cloud!r}"
         help_text = suggest(cloud, known, f"known clouds: {', '.join(known)}")
         raise FindingsError(Diagnostic("cloud-unknown", message, help=help_text))
-    return (cloud,)
+    return [config.catalog.load(cloud)]
