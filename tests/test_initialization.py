@@ -15,7 +15,7 @@ import pytest
 from skyports_tf.diagnostics import TerraformError
 from skyports_tf.lifecycle import RunSettings, plan_stack
 from skyports_tf.model import Stack
-from tests.support.stacks import aws_stack, rule, write_program, write_stack
+from tests.support.stacks import aws_stack, rule, write_program
 
 STACK = aws_stack(rule("8888"))
 LOCK_FILE = ".terraform.lock.hcl"
@@ -61,6 +61,22 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return Fake(tmp_path)
+
+
+def write_stack(out: Path, stack: Stack) -> Path:
+    """What init looks at, as a stack's files have it; gives the stack's folder."""
+    folder = out / stack.directory
+    rules = "\n".join(f'    "{item.key}" = {{ source = "{item.source}" }}' for item in stack.rules)
+    texts = {
+        folder / "backend.tf": 'terraform {\n  backend "local" {}\n}\n',
+        folder
+        / "main.tf": f'module "ports" {{\n  source = "../../modules/aws"\n  rules = {{\n{rules}\n  }}\n}}\n',
+        out / "modules/aws/versions.tf": 'terraform {\n  required_version = ">= 1.5"\n}\n',
+    }
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ Each story runs once; its tests look at what came of its steps.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -28,17 +28,18 @@ from skyports_tf.model import (
     PortRule,
     ResourceCounts,
     RuleChange,
+    Stack,
     StackClosed,
     StackPlan,
     StackStatus,
 )
 from tests.conftest import Calls, reset
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
-from tests.support.stacks import ANYWHERE, NAME_ON_CLOUD, Heard, aws_stack, rule, write_stack
+from tests.support.stacks import ANYWHERE, NAME_ON_CLOUD, Heard, compile_stack
 
 V6 = "2001:db8::/32"
-FIRST = aws_stack(rule("8888"), rule("8888", V6), rule("9000-9005"))
-SECOND = replace(FIRST, rules=(rule("8888", V6), rule("9000-9010"), rule("7000", "10.0.0.0/8")))
+FIRST = {"8888": [ANYWHERE, V6], "9000-9005": [ANYWHERE]}
+SECOND = {"8888": [V6], "9000-9010": [ANYWHERE], "7000": ["10.0.0.0/8"]}
 
 
 def port_rule(first: int, last: int, *sources: str, tasks: tuple[str, ...] = ("web.yaml",)) -> PortRule:
@@ -57,16 +58,25 @@ OPEN_SECOND = (
 class Story:
     """What came of each step: results, the Terraform commands, and files that were seen."""
 
-    out: Path
     folder: Path
     calls: Calls
     settings: RunSettings
+    first: Stack
+    second: Stack | None = None
     heard: Heard = field(default_factory=Heard)
     plans: dict[str, StackPlan] = field(default_factory=dict)
     statuses: dict[str, StackStatus] = field(default_factory=dict)
     closed: dict[str, StackClosed] = field(default_factory=dict)
     commands: dict[str, list[str]] = field(default_factory=dict)
     plan_mode: int = 0
+
+    @property
+    def out(self) -> str:
+        return str(self.folder / "infra")
+
+    @property
+    def stack_folder(self) -> Path:
+        return Path(self.out) / self.first.directory
 
     def note(self, step: str) -> None:
         self.commands[step] = self.calls.since_last()
@@ -80,11 +90,16 @@ def environment(moto: MotoServer, terraform_config: Path) -> Iterator[None]:
         yield
 
 
-def new_story(tmp_path_factory: pytest.TempPathFactory, argv: tuple[str, ...]) -> Story:
+def new_story(
+    tmp_path_factory: pytest.TempPathFactory,
+    argv: tuple[str, ...],
+    ports: Mapping[str, Sequence[str]],
+    attach: bool = False,
+) -> Story:
     folder = tmp_path_factory.mktemp("story")
     calls = Calls(folder, argv)
-    out = folder / "infra"
-    return Story(out, write_stack(out, FIRST), calls, RunSettings(binary=str(calls.program)))
+    stack = compile_stack(folder, ports, attach=attach)
+    return Story(folder, calls, RunSettings(binary=str(calls.program)), stack)
 
 
 @pytest.fixture(scope="module")
@@ -96,38 +111,38 @@ def story(
 ) -> Story:
     """Open, look, change, find drift, and close what `sky down` has already removed."""
     reset(moto)
-    story = new_story(tmp_path_factory, terraform_argv)
-    out, settings, heard = str(story.out), story.settings, story.heard
+    story = new_story(tmp_path_factory, terraform_argv, FIRST)
+    out, first, settings, heard = story.out, story.first, story.settings, story.heard
 
-    story.statuses["never applied"] = read_status(out, FIRST, settings)
+    story.statuses["never applied"] = read_status(out, first, settings)
     story.note("status, never applied")
-    story.plans["first"] = plan_stack(out, FIRST, settings, heard)
-    story.plan_mode = stat.S_IMODE((story.folder / PLAN_FILE).stat().st_mode)
+    story.plans["first"] = plan_stack(out, first, settings, heard)
+    story.plan_mode = stat.S_IMODE((story.stack_folder / PLAN_FILE).stat().st_mode)
     story.note("first plan")
     story.statuses["first"] = apply_plan(out, story.plans["first"], settings, heard)
     story.note("apply")
-    story.statuses["read"] = read_status(out, FIRST, settings)
+    story.statuses["read"] = read_status(out, first, settings)
     story.note("status")
-    story.plans["no change"] = plan_stack(out, FIRST, settings)
+    story.plans["no change"] = plan_stack(out, first, settings)
     story.note("plan without changes")
 
-    write_stack(story.out, SECOND)
-    story.plans["second"] = plan_stack(out, SECOND, settings)
+    second = story.second = compile_stack(story.folder, SECOND)
+    story.plans["second"] = plan_stack(out, second, settings)
     story.note("plan with changes")
     story.statuses["second"] = apply_plan(out, story.plans["second"], settings)
 
     change_rule(moto, 9000, to_port=9500)
-    story.plans["drift"] = plan_stack(out, SECOND, settings)
+    story.plans["drift"] = plan_stack(out, second, settings)
     story.note("plan with drift")
 
     delete_group(moto, "sky-sg-web")
-    story.plans["close"] = plan_close(out, SECOND, settings)
+    story.plans["close"] = plan_close(out, second, settings)
     story.closed["gone"] = close_stack(out, story.plans["close"], settings)
     story.calls.since_last()
-    story.plans["close again"] = plan_close(out, SECOND, settings)
+    story.plans["close again"] = plan_close(out, second, settings)
     story.closed["again"] = close_stack(out, story.plans["close again"], settings)
     story.note("close again")
-    story.statuses["closed"] = read_status(out, SECOND, settings)
+    story.statuses["closed"] = read_status(out, second, settings)
     return story
 
 
@@ -156,7 +171,7 @@ def delete_group(moto: MotoServer, name: str) -> None:
 @pytest.mark.xdist_group("takeover")
 class TestTakeover:
     def test_a_stack_that_was_never_applied_is_closed_without_running_terraform(self, story: Story) -> None:
-        assert story.statuses["never applied"] == StackStatus(FIRST, "closed")
+        assert story.statuses["never applied"] == StackStatus(story.first, "closed")
         assert story.commands["status, never applied"] == []
 
     def test_the_first_plan_runs_init_and_plan_and_nothing_else(self, story: Story) -> None:
@@ -169,13 +184,13 @@ class TestTakeover:
 
     def test_the_saved_plan_is_for_the_user_alone(self, story: Story) -> None:
         assert story.plan_mode == 0o600
-        assert story.plans["first"].plan_file == str(story.folder / PLAN_FILE)
+        assert story.plans["first"].plan_file == str(story.stack_folder / PLAN_FILE)
 
     def test_apply_runs_that_plan_and_nothing_else(self, story: Story) -> None:
         assert story.commands["apply"] == [f"apply {PLAN_FILE}"]
 
     def test_apply_gives_the_status_that_came_of_it(self, story: Story) -> None:
-        assert story.statuses["first"] == StackStatus(FIRST, "open", rules=OPEN_FIRST)
+        assert story.statuses["first"] == StackStatus(story.first, "open", rules=OPEN_FIRST)
 
     def test_status_reads_the_outputs_and_starts_no_provider(self, story: Story) -> None:
         assert story.statuses["read"] == story.statuses["first"]
@@ -190,7 +205,7 @@ class TestTakeover:
 
     def test_a_plan_without_changes_runs_plan_alone_and_keeps_nothing(self, story: Story) -> None:
         assert story.commands["plan without changes"] == ["plan"]
-        assert story.plans["no change"] == StackPlan(FIRST, PortChanges(), ResourceCounts())
+        assert story.plans["no change"] == StackPlan(story.first, PortChanges(), ResourceCounts())
 
     def test_a_wider_range_changes_its_rule_in_place(self, story: Story) -> None:
         assert story.plans["second"].changes == PortChanges(
@@ -214,20 +229,20 @@ class TestTakeover:
     def test_destroy_after_sky_down_finds_nothing_to_delete_and_empties_the_state(self, story: Story) -> None:
         assert story.plans["close"].counts == ResourceCounts()
         assert story.closed["gone"] == StackClosed(
-            SECOND, PortChanges(), ResourceCounts(), verified_empty=True
+            story.second, PortChanges(), ResourceCounts(), verified_empty=True
         )
 
     def test_a_second_destroy_is_a_quiet_success_that_starts_no_provider(self, story: Story) -> None:
         assert story.closed["again"] == StackClosed(
-            SECOND, PortChanges(), ResourceCounts(), verified_empty=True
+            story.second, PortChanges(), ResourceCounts(), verified_empty=True
         )
         assert story.commands["close again"] == ["output", "state list"]
 
     def test_a_destroyed_stack_is_closed(self, story: Story) -> None:
-        assert story.statuses["closed"] == StackStatus(SECOND, "closed")
+        assert story.statuses["closed"] == StackStatus(story.second, "closed")
 
     def test_no_plan_is_left_behind(self, story: Story) -> None:
-        assert not list(story.folder.glob("*.tfplan"))
+        assert not list(story.stack_folder.glob("*.tfplan"))
 
 
 @dataclass
@@ -242,9 +257,6 @@ class AttachStory:
     left: dict[str, str]
 
 
-ATTACHED = aws_stack(rule("8888"), mode="attach")
-
-
 @pytest.fixture(scope="module")
 def attach_story(
     environment: None,
@@ -255,12 +267,11 @@ def attach_story(
     reset(moto)
     nodes = launch_nodes(moto.url, NAME_ON_CLOUD, 2)
     launch_nodes(moto.url, "other-a1b2c3d4", 1)
-    story = new_story(tmp_path_factory, terraform_argv)
-    out, settings = str(story.out), story.settings
-    write_stack(story.out, ATTACHED)
-    status = apply_plan(out, plan_stack(out, ATTACHED, settings), settings)
+    story = new_story(tmp_path_factory, terraform_argv, {"8888": [ANYWHERE]}, attach=True)
+    out, stack, settings = story.out, story.first, story.settings
+    status = apply_plan(out, plan_stack(out, stack, settings), settings)
     attached = interface_groups(moto)
-    closed = close_stack(out, plan_close(out, ATTACHED, settings), settings)
+    closed = close_stack(out, plan_close(out, stack, settings), settings)
     return AttachStory(nodes, status, attached, closed, interface_groups(moto), groups(moto))
 
 
@@ -303,10 +314,10 @@ class TestAttach:
 def test_terraforms_own_words_about_aws_reach_the_user(
     aws: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack = replace(FIRST, settings={"vpc": "no-such-vpc"})
-    write_stack(tmp_path, stack)
+    stack = compile_stack(tmp_path, FIRST, config={"aws": {"vpc": "no-such-vpc"}})
+    out = tmp_path / "infra"
     with pytest.raises(TerraformError, match="terraform plan failed") as caught:
-        plan_stack(str(tmp_path), stack, RunSettings())
+        plan_stack(str(out), stack, RunSettings())
     assert "no matching EC2 VPC found" in caught.value.output
     assert "modules/aws/main.tf line" in caught.value.output
-    assert not list((tmp_path / stack.directory).glob("*.tfplan"))
+    assert not list((out / stack.directory).glob("*.tfplan"))

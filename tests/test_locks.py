@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +22,9 @@ from skyports_tf.lifecycle import (
     plan_stack,
     read_status,
 )
-from skyports_tf.render import render_stack
 from skyports_tf.terraform import Program, Terraform
 from tests.support.local_aws import MotoServer
-from tests.support.stacks import aws_stack, rule, write_local_stack, write_program
+from tests.support.stacks import ANYWHERE, aws_stack, compile_stack, rule, write_local_stack, write_program
 from tests.test_interrupt import STACKS, applying, read_until
 
 SETTINGS = RunSettings()
@@ -176,10 +176,10 @@ def test_init_runs_again_when_terraform_asks_for_it_and_only_once(
 def test_a_state_in_s3_is_used_locked_and_emptied(aws: MotoServer, tmp_path: Path) -> None:
     settings = {"bucket": "states", "region": "us-east-1", "use_lockfile": True, "use_path_style": True}
     skipped = {"skip_credentials_validation": True, "skip_requesting_account_id": True}
-    stack = replace(ONE, backend=("s3", {**settings, **skipped}))
-    folder, out = write_local_stack(tmp_path, stack), str(tmp_path)
-    backend = next(file for file in render_stack(stack) if file.path.endswith("/backend.tf"))
-    (folder / "backend.tf").write_text(backend.text, encoding="utf-8")
+    stack = compile_stack(tmp_path, {"8000": [ANYWHERE]}, config={"backend": {"s3": {**settings, **skipped}}})
+    out = str(tmp_path / "local")
+    folder = write_local_stack(Path(out), stack)
+    shutil.copy(tmp_path / "infra" / stack.directory / "backend.tf", folder)
     s3 = boto3.client("s3", endpoint_url=aws.url, region_name="us-east-1")
     s3.create_bucket(Bucket="states")
     key = f"skyports/{stack.directory}/terraform.tfstate"

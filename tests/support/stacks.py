@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from skyports_tf.clouds import load_cloud
+from skyports_tf.compiler import CompileRequest, compile_tasks
+from skyports_tf.config import read_config
 from skyports_tf.lifecycle import ProgressEvent
-from skyports_tf.model import IngressRule, Stack, StackMode
+from skyports_tf.model import IngressRule, Stack
 from skyports_tf.ports import parse_port_range
-from skyports_tf.render import render_module, render_stack, render_tree
 from skyports_tf.sources import parse_source
+from skyports_tf.write import write_tree
 
 ANYWHERE = "0.0.0.0/0"
 NAME_ON_CLOUD = "web-a1b2c3d4"
@@ -22,27 +25,39 @@ def rule(ports: str, source: str = ANYWHERE, *tasks: str) -> IngressRule:
     return IngressRule("tcp", parse_port_range(ports), parse_source(source), tasks=tasks or ("web.yaml",))
 
 
-def aws_stack(*rules: IngressRule, cluster: str = "web", mode: StackMode = "takeover") -> Stack:
-    """A stack of the cluster in us-east-1."""
-    return Stack(
-        cluster,
-        "aws",
-        "us-east-1",
-        mode=mode,
-        rules=rules,
-        ssh_sources=(parse_source(ANYWHERE),),
-        name_on_cloud=NAME_ON_CLOUD,
-        settings={"vpc": "default"},
+def aws_stack(*rules: IngressRule, cluster: str = "web") -> Stack:
+    """A stack of the cluster in us-east-1 that asks for these rules."""
+    return Stack(cluster, "aws", "us-east-1", rules=rules, name_on_cloud=NAME_ON_CLOUD)
+
+
+def compile_stack(
+    folder: Path,
+    ports: Mapping[str, Sequence[str]],
+    *,
+    attach: bool = False,
+    config: Mapping[str, object] | None = None,
+) -> Stack:
+    """Compile and write folder/web.yaml, which opens each port to its sources, into folder/infra.
+
+    `config` is more of skyports.yaml.
+    """
+    task = {"name": "web", "resources": {"infra": "aws/us-east-1", "ports": list(ports)}}
+    refined = {port: {"sources": list(sources)} for port, sources in ports.items()}
+    settings = {**(config or {}), "rules": [{"cluster": "web", "ports": refined}]}
+    # JSON is YAML too
+    for name, content in (("web.yaml", task), ("skyports.yaml", settings)):
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    compilation = compile_tasks(
+        CompileRequest(
+            tasks=(str(folder / "web.yaml"),),
+            config=read_config(str(folder / "skyports.yaml")),
+            out=str(folder / "infra"),
+            attach=attach,
+            user_hash="a1b2c3d4",
+        )
     )
-
-
-def write_stack(out: Path, stack: Stack) -> Path:
-    """Write the stack as `compile` does; gives its folder."""
-    for file in (*render_tree(), *render_module(load_cloud(stack.cloud)), *render_stack(stack)):
-        path = out / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text, encoding="utf-8")
-    return out / stack.directory
+    write_tree(compilation.out, compilation.files)
+    return compilation.stacks[0].stack
 
 
 def write_local_stack(out: Path, stack: Stack, seconds: float = 0) -> Path:
