@@ -46,14 +46,20 @@ Rules = Mapping[str, OpenRule]
 
 
 def planned_rules(record: Record) -> dict[str, str]:
-    """The port rules that a plan touches: key to action (create, update, delete or replace)."""
+    """The port rules that a plan touches: key to action (create, update, delete or replace).
+
+    A cloud whose rules stand in one resource has the key "" alone.
+    """
     return {
-        change.resource.key: change.action
+        change.resource.key or "": change.action
         for change in record.planned
-        if change.resource.name == PORT_RULE
-        and change.resource.key is not None
-        and (change.action == "create" or change.action in _REWRITES)
+        if change.resource.name == PORT_RULE and (change.action == "create" or change.action in _REWRITES)
     }
+
+
+def is_content_key(key: str) -> bool:
+    """Whether a rule's key says what the rule opens: protocol, first port and source."""
+    return _KEY.fullmatch(key) is not None
 
 
 def needs_outputs(record: Record) -> bool:

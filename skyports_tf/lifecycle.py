@@ -23,10 +23,12 @@ from skyports_tf.changes import (
     output_rules,
     outputs_changed,
     plan_rules,
+    planned_rules,
     port_changes,
     resource_counts,
     stack_rules,
 )
+from skyports_tf.contents import has_packed_rules, packed_changes, packed_rules
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.execution import Execution, Phase, Progress, ProgressEvent, RunSettings, execution_of, silent
 from skyports_tf.initialization import StackPaths, writing
@@ -159,6 +161,8 @@ def _draft(folder: Path) -> Iterator[Path]:
 def _port_changes(
     execution: Execution, record: Record, plan_file: str, outputs: Mapping[str, Any] | None
 ) -> PortChanges:
+    if has_packed_rules(record):
+        return _packed_changes(execution, record, outputs)
     after, before = stack_rules(execution.stack), {}
     if needs_outputs(record) and not is_unfinished(execution.paths):
         before = output_rules(read_outputs(execution) if outputs is None else outputs)
@@ -167,6 +171,16 @@ def _port_changes(
         before, planned = plan_rules(shown, after)
         after = with_tasks(planned, execution.stack)
     return port_changes(record, with_tasks(before, execution.stack), after)
+
+
+def _packed_changes(execution: Execution, record: Record, outputs: Mapping[str, Any] | None) -> PortChanges:
+    stack, before = execution.stack, None
+    if needs_outputs(record) and is_unfinished(execution.paths):
+        # the outputs are of an earlier time: what the stack's rules hold is the nearest to the truth
+        before = packed_rules(stack, planned_rules(record))
+    elif needs_outputs(record) or outputs is not None:
+        before = output_rules(read_outputs(execution) if outputs is None else outputs)
+    return packed_changes(record, before, stack, closing=outputs is not None)
 
 
 def _apply(execution: Execution, plan: StackPlan, phase: Phase) -> Record:

@@ -11,7 +11,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from skyports_tf.changes import OpenRule, group_rules, nodes_of, output_rules, stack_rules, state_rules
+from skyports_tf.changes import (
+    OpenRule,
+    group_rules,
+    is_content_key,
+    nodes_of,
+    output_rules,
+    stack_rules,
+    state_rules,
+)
+from skyports_tf.contents import packed_rules, told_rules
 from skyports_tf.execution import Execution
 from skyports_tf.initialization import StackPaths, writing
 from skyports_tf.model import Stack, StackStatus
@@ -88,7 +97,10 @@ def read_open_rules(execution: Execution, outputs: Mapping[str, Any]) -> dict[st
     if not ahead:
         return output_rules(outputs)
     shown = read_json(execution.run(execution.terraform.show).stdout)
-    return state_rules(shown, stack_rules(execution.stack))
+    rules = state_rules(shown, stack_rules(execution.stack))
+    if all(map(is_content_key, rules)):
+        return rules
+    return packed_rules(execution.stack, rules)
 
 
 def status_of(stack: Stack, rules: Mapping[str, OpenRule], outputs: Mapping[str, Any]) -> StackStatus:
@@ -96,7 +108,7 @@ def status_of(stack: Stack, rules: Mapping[str, OpenRule], outputs: Mapping[str,
     return StackStatus(
         stack=stack,
         state="open" if rules else "closed",
-        rules=group_rules(with_tasks(rules, stack).values()),
+        rules=group_rules(told_rules(rules.values(), stack)),
         nodes=nodes_of(outputs),
     )
 

@@ -23,7 +23,7 @@ PIPELINE = (
     "findings quantities infra environment mounts service choices taskports settings header onetask task",
     "naming cover rectangles clouds backends config",
     "identity pack grants resolve stacks limits ledger tree cache render write compiler",
-    "child stream terraform embedded initialization execution changes state lifecycle",
+    "child stream terraform embedded initialization execution changes contents state lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.endpoints",
     "report.catalog report.compilation report.status report.text report.json_output",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
