@@ -122,9 +122,9 @@ def _tags(name_on_cloud: str, *, is_head: bool) -> list[dict[str, str]]:
 def cli_config(folder: Path, environment: Mapping[str, str] = os.environ) -> Path:
     """A Terraform CLI config that takes providers from a local mirror, where there is one.
 
-    $TF_CLI_CONFIG_FILE is used as it is, where that file exists. Else the mirror is $SKYPORTS_PLUGIN_MIRROR, or the
-    first folders that hold providers of the public registry in the usual places; what they
-    don't hold is downloaded. The file is written into `folder`.
+    $TF_CLI_CONFIG_FILE is used as it is, where that file exists. Else the mirror is
+    $SKYPORTS_PLUGIN_MIRROR, or the folders in the usual places that hold providers of the public
+    registry; what they don't hold is downloaded. The file is written into `folder`.
     """
     named = environment.get("TF_CLI_CONFIG_FILE")
     if named and Path(named).is_file():
