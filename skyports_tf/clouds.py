@@ -67,6 +67,18 @@ class TagRule:
     key_max_length: int
     value_max_length: int
     forbidden_prefix: str | None = None
+    key_pattern: str | None = None
+    value_pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A protocol that cannot be had while a setting has a value, and why."""
+
+    setting: str
+    value: str
+    protocol: Protocol
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,7 @@ class Cloud:
     description: TextRule | None
     tags: TagRule | None
     sky_config: Mapping[str, Any]
+    exclusions: tuple[Exclusion, ...]
     takeover: str
     objects: str
     found_by: str
@@ -128,7 +141,7 @@ class Cloud:
 
         A pattern may hold `{cluster}`, `{name_on_cloud}`, any of `values` (such as `region`),
         an object before it, and `{OBJECT_digest}`: the first four hex digits of the MD5 of its
-        name. One that needs what is unknown is left out.
+        name. One that needs what is unknown is left out; one that `values` names is called so.
         """
         known = {
             "cluster": cluster,
@@ -139,7 +152,7 @@ class Cloud:
         found: dict[str, str] = {}
         for kind, patterns in self.object_names.items():
             try:
-                found[kind] = known[kind] = patterns[mode].format_map(known)
+                found[kind] = known[kind] = str(values.get(kind) or patterns[mode].format_map(known))
             except KeyError:
                 continue
             # SkyPilot's own digest; nothing secret hangs on it
@@ -256,6 +269,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         description=TextRule(**facts["description"]) if "description" in facts else None,
         tags=TagRule(**facts["tags"]) if "tags" in facts else None,
         sky_config=facts.get("sky_config", {}),
+        exclusions=tuple(Exclusion(**item) for item in facts.get("exclusions", ())),
         takeover=facts["takeover"],
         objects=facts["objects"],
         found_by=facts["found_by"],
@@ -273,6 +287,7 @@ def _shape_of(facts: Mapping[str, Any], limits: Mapping[str, Limit]) -> RuleShap
         many_protocols=facts.get("many_protocols", False),
         ports_max=most[PORTS_PER_RULE],
         sources_max=most[SOURCES_PER_RULE],
+        alone=tuple(facts.get("alone", ())),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from skyports_tf.identity import batched_rules, keyed_rules
 from skyports_tf.model import Grant, IngressRule, LedgerEntry, PackedRule, Protocol
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.rectangles import RuleShape, Sources, Wanted, rectangles
+from skyports_tf.rectangles import Ports, RuleShape, Sources, Wanted, rectangles
 from skyports_tf.sources import Source
 
 _DESCRIPTION_LENGTH = 255
@@ -96,13 +96,37 @@ def _pack_block(
     name: str, block: Wanted, shape: RuleShape, previous: Sequence[PackedRule]
 ) -> list[PackedRule]:
     found = [
-        (part, ports)
-        for sources, ports in rectangles(block, shape)
+        (part, batch)
+        for piece in _pieces(block, shape)
+        for sources, ports in rectangles(piece, shape)
         for part in _parts(sources, shape.sources_max)
+        for batch in _batches(ports, shape)
     ]
     if shape.ports == "single":
         return batched_rules(name, found, shape.ports_max, previous)
     return keyed_rules(name, found, previous)
+
+
+def _pieces(block: Wanted, shape: RuleShape) -> Iterator[Wanted]:
+    """The block without the sources that stand alone in a rule, then each of those by itself."""
+    pieces: dict[Source | None, dict[tuple[Protocol, Source], PortSet]] = {}
+    for (protocol, source), ports in block.items():
+        alone = source if source.kind in shape.alone else None
+        pieces.setdefault(alone, {})[protocol, source] = ports
+    yield from pieces.values()
+
+
+def _batches(ports: Ports, shape: RuleShape) -> Iterator[Ports]:
+    """The ports in batches of as many ranges as a rule takes."""
+    if shape.ports != "ranges" or shape.ports_max is None:
+        yield ports
+        return
+    items = [(protocol, item) for protocol, ranges in ports.items() for item in ranges]
+    for start in range(0, len(items), shape.ports_max):
+        batch: dict[Protocol, list[PortRange]] = {}
+        for protocol, item in items[start : start + shape.ports_max]:
+            batch.setdefault(protocol, []).append(item)
+        yield {protocol: PortSet.of(ranges) for protocol, ranges in batch.items()}
 
 
 def _parts(sources: Sources, most: int | None) -> Iterator[Sources]:

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from skyports_tf.cover import minimum_cover
 from skyports_tf.model import Protocol
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.sources import Source
+from skyports_tf.sources import Source, SourceKind
 
 PortsShape = Literal["range", "ranges", "single"]
 SourcesShape = Literal["one", "family", "mixed"]
@@ -29,9 +29,11 @@ _MOST_SOURCE_SETS = 10
 class RuleShape:
     """What one rule of a cloud may hold.
 
-    `ports`: one contiguous range, any ranges, or single ports (at most `ports_max` of them).
+    `ports`: one contiguous range, any ranges (at most `ports_max` of them), or single ports (at
+    most `ports_max` of them).
     `sources`: one, several of one family, or several of any (at most `sources_max`).
     `many_protocols`: whether TCP and UDP may stand in one rule.
+    `alone`: the kinds of source of which a rule takes one, and no other beside it.
     """
 
     ports: PortsShape
@@ -39,6 +41,7 @@ class RuleShape:
     many_protocols: bool = False
     ports_max: int | None = None
     sources_max: int | None = None
+    alone: tuple[SourceKind, ...] = ()
 
 
 #: What is wanted: each source's ports, by protocol.
@@ -135,6 +138,8 @@ def _port_parts(ports: Ports, shape: RuleShape) -> Iterator[Ports]:
 def _cost(sources: Sources, ports: Ports, shape: RuleShape) -> int:
     """How many rules a rectangle takes."""
     rules = -(-len(sources) // (shape.sources_max or len(sources)))
-    if shape.ports == "single" and shape.ports_max:
-        rules *= -(-sum(map(len, ports.values())) // shape.ports_max)
+    if shape.ports_max and shape.ports != "range":
+        single = shape.ports == "single"
+        held = sum(len(ranges) if single else len(ranges.ranges) for ranges in ports.values())
+        rules *= -(-held // shape.ports_max)
     return rules

@@ -73,7 +73,7 @@ def render_stack(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
     compile completes.
     """
     cloud = catalog.load(stack.cloud)
-    sky_config = _named(cloud.sky_config, stack.names)
+    sky_config = _named(cloud.sky_config, {**stack.names, "cluster": stack.cluster})
     context = {
         "backend": _backend(stack),
         "cloud": cloud,
@@ -108,7 +108,11 @@ def _rule_line(rule: PackedRule, cloud: Cloud) -> hcl.Expression:
         fields |= {cloud.sources[rule.sources[0].kind]: rule.sources[0].text}
     else:
         for source in rule.sources:
-            fields.setdefault(cloud.sources[source.kind], []).append(source.text.removeprefix("tag:"))  # type: ignore[union-attr]
+            argument, text = cloud.sources[source.kind], source.text.removeprefix("tag:")
+            if source.kind in cloud.shape.alone:
+                fields[argument] = text
+            else:
+                fields.setdefault(argument, []).append(text)  # type: ignore[union-attr]
     if rule.priority is not None:
         fields["priority"] = rule.priority
     if rule.description:
@@ -133,9 +137,11 @@ def _source_line(source: Source, cloud: Cloud) -> hcl.Expression:
 
 
 def _named(value: Any, names: Mapping[str, str]) -> Any:
-    """`value` with the names of the stack's objects filled in."""
+    """`value` with the names of the cluster and of the stack's objects filled in."""
     if isinstance(value, Mapping):
-        return {key: _named(item, names) for key, item in value.items()}
+        return {_named(key, names): _named(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_named(item, names) for item in value]
     return value.format_map(names) if isinstance(value, str) and set(_fields(value)) <= set(names) else value
 
 
