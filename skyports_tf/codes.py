@@ -104,6 +104,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Ask for fewer ranges or sources, or raise the quota and say so in the config.",
     ),
     "source-unsupported": ("The cloud takes no source of this kind.", "Use a kind that the help names."),
+    "protocol-unsupported": (
+        "The cloud cannot open ports of this protocol with the config's settings.",
+        "Change the setting that the message names.",
+    ),
     "bad-description": (
         "The cloud takes no rule description with these characters.",
         "Use the characters that the help names.",

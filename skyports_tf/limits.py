@@ -30,6 +30,7 @@ def stack_problems(stack: Stack, config: Config) -> Iterator[Problem]:
     yield from _mode_problems(stack, cloud)
     yield from _name_problems(stack, cloud)
     yield from _rule_problems(stack, cloud)
+    yield from _protocol_problems(stack, cloud)
     yield from _quota_problems(stack, cloud, config)
     yield from _tag_problems(stack, cloud)
 
@@ -134,6 +135,15 @@ def _rule_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
             yield Problem("bad-description", message, f"allowed characters: {allowed.pattern}")
 
 
+def _protocol_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
+    asked = {rule.protocol for rule in stack.rules}
+    for item in cloud.exclusions:
+        if item.protocol in asked and stack.settings.get(item.setting) == item.value:
+            setting = f"{cloud.name}.{item.setting}"
+            message = f"no {item.protocol} port can be opened with `{setting}: {item.value}`: {item.reason}"
+            yield Problem("protocol-unsupported", message, f"change `{setting}` in the config")
+
+
 def _tag_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
     rule = cloud.tags
     if rule is None:
@@ -144,6 +154,13 @@ def _tag_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
                 f"a key has 1 to {rule.key_max_length} characters, a value up to {rule.value_max_length}"
             )
             yield Problem("bad-tag", f"the tag {name!r} has the wrong length", lengths)
+        for what, text, pattern in (
+            ("key", name, rule.key_pattern),
+            ("value", value, rule.value_pattern),
+        ):
+            if pattern and not re.fullmatch(pattern, text):
+                message = f"{cloud.name} takes no tag with the {what} {text!r}"
+                yield Problem("bad-tag", message, f"allowed characters: {pattern}")
         if rule.forbidden_prefix and name.lower().startswith(rule.forbidden_prefix):
             yield Problem(
                 "bad-tag",
