@@ -100,23 +100,33 @@ def _check_docker_login(envs: set[str], secrets: set[str], findings: Findings) -
 
 
 def fill_variables(data: Mapping[str, Any], environment: Environment, findings: Findings) -> dict[str, Any]:
-    """The task with its variables filled in, by way of JSON text as SkyPilot does it."""
+    """The task with its variables filled in, by way of JSON text as SkyPilot does it.
+
+    A part that does not survive that way is left out, and told.
+    """
     filled = dict(data)
     for part in FILLED:
-        if data.get(part) is None:
-            continue
-        try:
-            text = json.dumps(data[part])
-        except (TypeError, ValueError):
-            findings.crash(
-                f"{part} holds a value that JSON lacks, such as a date", (part,), help="quote the value"
-            )
-            continue
-        try:
-            filled[part] = json.loads(_VARIABLE.sub(lambda found: _value_of(found, environment), text))
-        except ValueError:
-            findings.error("bad-value", f"the variables that {part} uses break its text", (part,), key=True)
+        if data.get(part) is not None:
+            value = _filled(part, data[part], environment, findings)
+            if value is None:
+                del filled[part]
+            else:
+                filled[part] = value
     return filled
+
+
+def _filled(part: str, value: Any, environment: Environment, findings: Findings) -> Any:
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        why = f"{part} holds a value that JSON lacks, such as a date"
+        findings.crash(why, (part,), help="quote the value")
+        return None
+    try:
+        return json.loads(_VARIABLE.sub(lambda found: _value_of(found, environment), text))
+    except ValueError:
+        findings.error("bad-value", f"the variables that {part} uses break its text", (part,), key=True)
+        return None
 
 
 def _value_of(found: re.Match[str], environment: Environment) -> str:

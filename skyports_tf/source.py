@@ -7,6 +7,7 @@ hand so that a finding can say where it is. Spans are worked out only when a fin
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,9 +19,11 @@ from skyports_tf.syntax import explain_syntax
 from skyports_tf.textfile import read_text
 
 #: Deeper nesting than this is no task file; SkyPilot's own recursion ends not far above it.
-MOST_NESTING: Final = 100
+MOST_NESTING: Final = 200
 
 _MOST_REPEATED = 1000
+# what CPython spells as text at most, in bits (cpython#95778); SkyPilot fails on larger numbers
+_MOST_BITS = 14_280
 # where a block collection may begin on a line: after spaces and the indicators - ? :
 _LINE_START = re.compile(r"^[ \t\-?:]+", re.MULTILINE)
 _NESTING_MARKS = "[{-:?"
@@ -123,7 +126,7 @@ class _Reader:
         except yaml.YAMLError as error:  # the pure Python reader looks at the text at once
             raise _syntax_error(path, text, error) from None
         self._scalars = {
-            _TAG + "int": self._loader.construct_yaml_int,
+            _TAG + "int": self._integer,
             _TAG + "float": self._loader.construct_yaml_float,
             _TAG + "bool": self._loader.construct_yaml_bool,
             _TAG + "null": self._loader.construct_yaml_null,
@@ -139,6 +142,8 @@ class _Reader:
                 found.append(YamlDocument(self.path, self._value(node), self.text, node))
         except yaml.YAMLError as error:
             raise _syntax_error(self.path, self.text, error) from None
+        except RecursionError:  # a caller deep down the stack, and a deep file
+            raise FindingsError(Diagnostic("yaml-too-deep", "nested too deep", self.path)) from None
         finally:
             self._loader.dispose()
         return found
@@ -148,24 +153,26 @@ class _Reader:
         if tag == _STR and type(node) is yaml.ScalarNode:
             return node.value
         if tag == _MAP and type(node) is yaml.MappingNode:
-            return self._collection(node)
+            return self._once(node, self._mapping) if self._aliased else self._mapping(node)
         if tag == _SEQ and type(node) is yaml.SequenceNode:
-            return self._collection(node)
+            return self._once(node, self._sequence) if self._aliased else self._sequence(node)
         construct = self._scalars.get(tag) if type(node) is yaml.ScalarNode else None
         try:
             return construct(node) if construct else self._loader.construct_object(node, deep=True)
         except _VALUE_ERRORS as error:
             raise self._bad_value(node, error) from None
 
-    def _collection(self, node: Any) -> Any:
-        if not self._aliased:
-            return self._mapping(node) if type(node) is yaml.MappingNode else self._sequence(node)
+    def _once(self, node: Any, construct: Callable[[Any], Any]) -> Any:
         # an anchored value is one object, wherever its aliases stand, as in PyYAML
-        known = self._made.get(id(node))
-        if known is None:
-            known = self._mapping(node) if type(node) is yaml.MappingNode else self._sequence(node)
-            self._made[id(node)] = known
-        return known
+        if id(node) not in self._made:
+            self._made[id(node)] = construct(node)
+        return self._made[id(node)]
+
+    def _integer(self, node: Any) -> int:
+        number: int = self._loader.construct_yaml_int(node)
+        if number.bit_length() > _MOST_BITS:
+            raise ValueError("more than 4,300 digits")
+        return number
 
     def _sequence(self, node: Any) -> list[Any]:
         return [self._value(item) for item in node.value]

@@ -7,7 +7,7 @@ sky/client/cli/command.py:_make_task_or_dag_from_entrypoint_with_overrides, SkyP
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.findings import Findings
@@ -91,7 +91,8 @@ def _read_chain(file: YamlFile, overrides: Overrides, errors: list[Diagnostic]) 
     if is_chain_header(documents[0].data):
         name, findings = read_chain_header(documents[0])
         errors += findings
-        documents = documents[1:] or documents
+        # a header alone is a task that has a name
+        documents = documents[1:] or [replace(documents[0], data={"name": documents[0].data["name"]})]
     tasks = [document for document in documents if document.data is not None]
     if not tasks:
         errors.append(file.documents[0].diagnostic("no-tasks", "no task follows the header"))

@@ -248,6 +248,7 @@ def test_a_text_that_is_no_yaml_is_refused_in_our_words(
         ("!!bool maybe", "bool"),
         ("0b_", "int"),
         ("9" * 5000, "int"),
+        ("0x" + "f" * 5000, "int"),
     ],
 )
 def test_a_value_that_yaml_cannot_make_is_refused_where_it_stands(
@@ -334,11 +335,12 @@ def test_a_text_made_to_hurt_is_one_finding(
     "text",
     [
         "a: &a [1, 2, 3]\n" + "".join(f"k{number}: *a\n" for number in range(300)),
-        "a: " + "[" * 90 + "]" * 90 + "\n",
+        "a: " + "[" * 190 + "]" * 190 + "\n",
+        "x: &x 1\na: " + "[" * 190 + "*x" + "]" * 190 + "\n",
         "run: |\n" + "".join(f"  {'[' * 50} {' ' * 300}echo\n" for _ in range(50)),
         "ports: [" + ", ".join(map(str, range(1, 5000))) + "]\n",
     ],
-    ids=["many-aliases", "nested", "deep-text", "long-list"],
+    ids=["many-aliases", "nested", "nested-alias", "deep-text", "long-list"],
 )
 def test_what_only_looks_dangerous_is_read(read: Read, text: str) -> None:
     assert read(text).documents[0].data == yaml.load(text, yaml.CSafeLoader)

@@ -8,12 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, format_diagnostics
 from skyports_tf.model import Task, TaskDocument
+from skyports_tf.schema import schema_of
 from skyports_tf.task import ReadTasks, TaskOverrides, read_tasks
 
 Read = Callable[..., ReadTasks]
+
+TASK_KEYS = sorted(schema_of("task")["properties"])
+INNER_KEYS = [
+    *schema_of("task")["properties"]["resources"]["properties"],
+    "path",
+    "store",
+    "url",
+    "workers",
+    "foo",
+]
 
 EXPECTED = Path(__file__).parent / "errors"
 
@@ -233,6 +247,7 @@ def test_a_variable_of_the_command_line_fills_an_empty_one(
     [
         ("run: x\n", "task", None, [None]),
         ("name: web\n", "task", None, ["web"]),
+        ("name: web\nexecution: serial\n", "task", None, ["web"]),
         ("name: pipe\n---\nname: a\n---\nname: b\n", "chain", "pipe", ["a", "b"]),
         ("name: pipe\nexecution: serial\n---\nrun: a\n---\nrun: b\n", "chain", "pipe", [None, None]),
         ("name: pipe\n---\nname: a\n", "task", None, ["a"]),
@@ -320,13 +335,45 @@ def test_the_errors_of_a_hopeless_file_end_somewhere(
     ]
 
 
+scalars = st.one_of(
+    st.sampled_from(["aws", "aws/us-east-1", "80", "80-90", "$A", "tpu-v3-8", "docker", "*", 80, 8080.0]),
+    st.sampled_from([None, True, False]),
+    st.integers(),
+    st.floats(),
+    st.dates(),
+    st.text(max_size=5),
+)
+keys = st.sampled_from(INNER_KEYS) | st.integers()
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+documents = st.lists(
+    st.none() | st.dictionaries(st.sampled_from(TASK_KEYS), values, max_size=6), min_size=1, max_size=3
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(documents)
+def test_any_task_is_read_or_refused_with_findings(read: Read, file: list[dict[str, object] | None]) -> None:
+    try:
+        answer = read(yaml.safe_dump_all(file, sort_keys=False, allow_unicode=True))
+    except FindingsError as error:
+        assert format_diagnostics(error.diagnostics)
+    else:
+        assert answer.document.tasks
+
+
 @pytest.mark.parametrize(
     "text",
     [
         f"resources: {{ports: {'x' * 100_000}}}\n",
         f"resources: {{infra: {'aws/' * 30_000}x}}\n",
         f"resources: {{priority: 1{'0' * 4000}}}\n",
-        f"resources: {{ports: 0x{'f' * 5000}}}\n",
+        f"resources: {{ports: 0x{'f' * 3000}}}\n",
+        f"run: 0x{'f' * 3000}\n",
+        f"envs: {{A: 0x{'f' * 5000}}}\n",
         f"name: [{'x' * 100_000}]\n",
     ],
 )
