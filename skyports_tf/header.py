@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, suggest
@@ -31,8 +32,8 @@ def is_chain_header(data: Any) -> bool:
     return isinstance(data, dict) and data.keys() in ({"name"}, {"name", "execution"})
 
 
-def read_chain_header(header: YamlDocument) -> tuple[str | None, list[Diagnostic]]:
-    """The chain's name, and what is wrong with its header."""
+def read_chain_header(header: YamlDocument) -> tuple[str | int | float | None, list[Diagnostic]]:
+    """The chain's name, as text where it is neither text nor number, and what is wrong with its header."""
     findings = Findings(header)
     execution = header.data.get("execution")
     if execution is not None and execution != "serial":
@@ -45,7 +46,8 @@ def read_chain_header(header: YamlDocument) -> tuple[str | None, list[Diagnostic
             help=help_text,
         )
     name = header.data["name"]
-    return (name if name is None else str(name)), findings.errors
+    kept = name is None or isinstance(name, str | int) or (isinstance(name, float) and isfinite(name))
+    return (name if kept else str(name)), findings.errors
 
 
 def check_group_header(

@@ -60,12 +60,13 @@ class Task:
 class TaskDocument:
     """One task file as understood.
 
-    `path` is as the user wrote it; `name` is the header's (chains and job groups only).
+    `path` is as the user wrote it; `name` is the header's (chains and job groups only), which
+    SkyPilot takes from a chain's header as it is, number or text.
     """
 
     path: str
     kind: DocumentKind
-    name: str | None
+    name: str | int | float | None
     tasks: tuple[Task, ...]
 
 

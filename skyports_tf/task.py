@@ -87,7 +87,7 @@ def _applied(overrides: TaskOverrides) -> tuple[Overrides, list[Diagnostic]]:
 def _read_chain(file: YamlFile, overrides: Overrides, errors: list[Diagnostic]) -> ReadTasks:
     documents = list(file.documents)
     errors = [*errors, *file.repeated_keys]
-    name = None
+    name: str | int | float | None = None
     if is_chain_header(documents[0].data):
         name, findings = read_chain_header(documents[0])
         errors += findings
@@ -118,7 +118,7 @@ def _as_warning(item: Diagnostic) -> Diagnostic:
 def _read_all(
     file: YamlFile,
     kind: DocumentKind,
-    name: str | None,
+    name: str | int | float | None,
     documents: list[YamlDocument],
     overrides: Overrides,
     known: list[Diagnostic],

@@ -251,6 +251,8 @@ def test_a_variable_of_the_command_line_fills_an_empty_one(
         ("name: pipe\n---\nname: a\n---\nname: b\n", "chain", "pipe", ["a", "b"]),
         ("name: pipe\nexecution: serial\n---\nrun: a\n---\nrun: b\n", "chain", "pipe", [None, None]),
         ("name: pipe\n---\nname: a\n", "task", None, ["a"]),
+        ("name: 5\n---\nrun: a\n---\nrun: b\n", "chain", 5, [None, None]),
+        ("name: .nan\n---\nrun: a\n---\nrun: b\n", "chain", "nan", [None, None]),
         ("---\n---\nname: b\n", "task", None, ["b"]),
         ("run: a\n---\nrun: b\n", "chain", None, [None, None]),
         ("name: g\nexecution: parallel\n---\nname: a\n---\n---\nname: b\n", "job_group", "g", ["a", "b"]),
@@ -258,7 +260,7 @@ def test_a_variable_of_the_command_line_fills_an_empty_one(
     ],
 )
 def test_a_file_is_a_task_a_chain_or_a_job_group(
-    read: Read, text: str, kind: str, name: str | None, names: list[str | None]
+    read: Read, text: str, kind: str, name: str | int | None, names: list[str | None]
 ) -> None:
     document: TaskDocument = read(text).document
     assert (document.kind, document.name) == (kind, name)

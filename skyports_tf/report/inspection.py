@@ -58,7 +58,7 @@ def inspection_text(documents: Sequence[TaskDocument]) -> str:
 
 
 def _document_text(document: TaskDocument) -> str:
-    name = f" {visible(document.name)}" if document.name else ""
+    name = f" {visible(str(document.name))}" if document.name is not None else ""
     lines = [f"{visible(document.path)}: {_KINDS[document.kind]}{name}"]
     for task in document.tasks:
         lines += _task_lines(task)
