@@ -22,6 +22,8 @@ _MANIFEST = "manifest.yaml"
 
 #: Limits that bound one rule; every other limit counts rules.
 PORTS_PER_RULE, SOURCES_PER_RULE = "ports_per_rule", "sources_per_rule"
+#: Marks, in a setting's JSON Schema, a mapping from clusters to values.
+BY_CLUSTER = "x-by-cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,11 @@ class Cloud:
             known[f"{kind}_digest"] = hashlib.md5(known[kind].encode(), usedforsecurity=False).hexdigest()[:4]
         return found
 
-    def setting(self, settings: Mapping[str, Any], name: str) -> Any:
-        """A setting of the config's part for this cloud, or its default."""
-        return settings.get(name, self.settings.get(name, {}).get("default"))
+    def setting(self, settings: Mapping[str, Any], name: str, cluster: str) -> Any:
+        """A setting of the config's part for this cloud, or its default; of one by cluster, the cluster's."""
+        schema = self.settings.get(name, {})
+        value = settings.get(name, schema.get("default"))
+        return (value or {}).get(cluster) if schema.get(BY_CLUSTER) else value
 
 
 @dataclass(frozen=True, slots=True)

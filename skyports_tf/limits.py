@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from skyports_tf.clouds import PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
+from skyports_tf.clouds import BY_CLUSTER, PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
 from skyports_tf.config import Config
 from skyports_tf.model import Stack
 from skyports_tf.pack import pack
@@ -38,9 +38,10 @@ def stack_problems(stack: Stack, config: Config) -> Iterator[Problem]:
 def _setting_problems(stack: Stack, cloud: Cloud, config: Config) -> Iterator[Problem]:
     given = config.settings_of(cloud.name)
     for name in cloud.required_settings:
-        if stack.rules and not given.get(name):
+        if stack.rules and not cloud.setting(given, name, stack.cluster):
             about = cloud.settings[name]["description"]
-            help_text = f"set `{cloud.name}.{name}` in the config"
+            by_cluster = f".{stack.cluster}" if BY_CLUSTER in cloud.settings[name] else ""
+            help_text = f"set `{cloud.name}.{name}{by_cluster}` in the config"
             yield Problem("setting-missing", f"{cloud.name} needs the setting {name!r}: {about}", help_text)
 
 

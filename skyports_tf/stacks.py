@@ -24,7 +24,7 @@ def build_stack(
     cloud = config.catalog.load(place.cloud)
     given = config.settings_of(cloud.name)
     mode: StackMode = flags.mode or given.get("mode") or (old.mode if old else cloud.modes[0])
-    settings = {name: cloud.setting(given, name) for name in cloud.settings}
+    settings = {name: cloud.setting(given, name, place.cluster) for name in cloud.settings}
     named = _name_on_cloud(place.cluster, cloud, flags.user_hash, old)
     rules = pack_rules(entries)
     is_ours = bool(cloud.ssh_ports) and mode == "takeover"
