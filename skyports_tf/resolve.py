@@ -138,12 +138,14 @@ def _region(name: str, candidate: Candidate, path: str, config: Config, findings
     if cloud.region is None:
         return None
     configured = config.settings_of(name).get("region")
-    region = candidate.region or configured or cloud.region.default
+    # SkyPilot keeps `region: '*'`, which means any, as it is written
+    named = None if candidate.region in ("", "*") else candidate.region
+    region = named or configured or cloud.region.default
     if not candidate.ports or (region is None and not cloud.region.required):
         return region
     if region is None or not re.fullmatch(cloud.region.pattern, region):
         raise FindingsError(_region_finding(cloud, candidate, path, config, region))
-    if not candidate.region and not configured:
+    if not named and not configured:
         findings.add(
             Diagnostic(
                 "region-default",

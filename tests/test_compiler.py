@@ -209,6 +209,14 @@ def test_a_text_that_is_no_region_is_refused(project: Project, region: str) -> N
     assert project.refused(task) == ["region-invalid"]
 
 
+@pytest.mark.parametrize("region", ["'*'", "''", "null"])
+def test_any_region_is_the_default_one_with_a_warning(project: Project, region: str) -> None:
+    resources = f"resources: {{cloud: aws, region: {region}, ports: 80}}"
+    task = project.write("t.yaml", f"name: web\n{resources}\nrun: x\n")
+    assert project.warned(task) == ["region-default"]
+    assert project.keys() == ["tcp-80@0.0.0.0/0"]
+
+
 def test_candidates_in_several_regions_become_stacks_of_their_own(project: Project) -> None:
     task = project.write(
         "t.yaml",
