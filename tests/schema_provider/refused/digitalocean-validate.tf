@@ -1,0 +1,2 @@
+# refused: name: 'a.b' does not match
+resource "digitalocean_tag" "a" { name = "a.b" }
