@@ -13,11 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from skyports_tf.diagnostics import ProgramMissingError
 from skyports_tf.terraform import find_program
 from tests.support.local_aws import MotoServer, cli_config, start_moto
 from tests.support.stacks import write_program
+
+# what is slow is measured in bench/; in CI the same examples are tried every time
+settings.register_profile(
+    "skyports", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("skyports")
 
 # a developer's own settings are not the tests'
 for _name in [*os.environ]:
