@@ -22,7 +22,7 @@ _MANIFEST = "manifest.yaml"
 
 #: Limits that bound one rule; every other limit counts rules.
 PORTS_PER_RULE, SOURCES_PER_RULE = "ports_per_rule", "sources_per_rule"
-#: Marks, in a setting's JSON Schema, a mapping from clusters to values.
+#: Marks, in a setting's JSON Schema, a mapping from clusters, or `*` for any other, to values.
 BY_CLUSTER = "x-by-cluster"
 
 
@@ -165,7 +165,7 @@ class Cloud:
         """A setting of the config's part for this cloud, or its default; of one by cluster, the cluster's."""
         schema = self.settings.get(name, {})
         value = settings.get(name, schema.get("default"))
-        return (value or {}).get(cluster) if schema.get(BY_CLUSTER) else value
+        return value.get(cluster, value.get("*")) if value and schema.get(BY_CLUSTER) else value
 
 
 @dataclass(frozen=True, slots=True)
