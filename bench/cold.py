@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from bench.measure import Comparison, PartResult, environment, in_turns, timed
+from bench.measure import Comparison, PartResult, Seconds, environment, in_turns, timed
 from bench.workspace import installed, memory_folder, write_tasks
 
 ROUNDS = 41
@@ -30,13 +30,13 @@ def run_part() -> PartResult:
     )
 
 
-def _medians(folder: Path, programs: Path) -> dict[str, float]:
+def _medians(folder: Path, programs: Path) -> dict[str, Seconds]:
     env = environment(XDG_CACHE_HOME=str(folder / "cache"))
     program, python = programs / "skyports-tf", programs / "python"
     (task,) = write_tasks(folder / "tasks", 1)
     numbers = itertools.count()
 
-    def compile_task() -> float:
+    def compile_task() -> Seconds:
         return timed([program, "compile", task, "--out", folder / f"out{next(numbers)}"], folder, env)
 
     sides = {
@@ -49,6 +49,6 @@ def _medians(folder: Path, programs: Path) -> dict[str, float]:
     return in_turns(sides, ROUNDS, warm_up=2)
 
 
-def _comparison(ours: str, baseline: str, limit: float, medians: dict[str, float]) -> Comparison:
+def _comparison(ours: str, baseline: str, limit: float, medians: dict[str, Seconds]) -> Comparison:
     promise = f"`skyports-tf {ours}` : `{baseline}`"
     return Comparison(promise, medians[ours], medians[baseline], limit, ROUNDS, 1000, "ms")

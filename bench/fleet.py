@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from bench.measure import Comparison, PartResult, environment, in_turns, timed
+from bench.measure import Comparison, PartResult, Seconds, environment, in_turns, timed
 from bench.workspace import installed, memory_folder, write_tasks
 
 COUNTS = (100, 1000, 10_000)
@@ -21,7 +21,7 @@ def run_part() -> PartResult:
         whole = fleet.against_floor(COUNTS[-1])
         costs = fleet.costs()
         unchanged, written = fleet.unchanged(COUNTS[-1])
-    per_task = ", ".join(f"{count:,}: {cost * 1000:.2f} ms" for count, cost in costs.items())
+    per_task = ", ".join(f"{count:,}: {cost.wall * 1000:.2f} ms" for count, cost in costs.items())
     return PartResult(
         "fleet",
         "A fleet",
@@ -49,7 +49,7 @@ class _Fleet:
         self._env = environment(XDG_CACHE_HOME=str(folder / "cache"))
         self._tasks = {count: write_tasks(folder / f"tasks{count}", count) for count in COUNTS}
 
-    def against_floor(self, count: int) -> tuple[float, float]:
+    def against_floor(self, count: int) -> tuple[Seconds, Seconds]:
         """Median seconds: ours, the floor's; leaves a compiled tree behind."""
         tree = self._folder / f"tree{count}"
         self._compile(count, tree)
@@ -57,32 +57,36 @@ class _Fleet:
         medians = in_turns(sides, ROUNDS, warm_up=0)
         return medians["ours"], medians["floor"]
 
-    def costs(self) -> dict[int, float]:
+    def costs(self) -> dict[int, Seconds]:
         """Median seconds a task, for each size of fleet, without what one task alone costs."""
         sides = {str(count): lambda count=count: self._compile_new(count) for count in COUNTS}
         sides["1"] = lambda: self._compile_new(COUNTS[0], 1)
         medians = in_turns(sides, ROUNDS, warm_up=0)
-        return {count: (medians[str(count)] - medians["1"]) / (count - 1) for count in COUNTS}
+        alone = medians["1"]
+        return {
+            count: Seconds((whole.wall - alone.wall) / (count - 1), (whole.cpu - alone.cpu) / (count - 1))
+            for count, whole in ((count, medians[str(count)]) for count in COUNTS)
+        }
 
-    def unchanged(self, count: int) -> tuple[float, int]:
+    def unchanged(self, count: int) -> tuple[Seconds, int]:
         """Seconds of a compile into the tree that is there, and how many files it wrote."""
         tree = self._folder / f"tree{count}"
         before = _versions(tree)
         spent = self._compile(count, tree)
         return spent, len(set(_versions(tree)) ^ set(before)) // 2
 
-    def _compile(self, count: int, out: Path, first: int | None = None) -> float:
+    def _compile(self, count: int, out: Path, first: int | None = None) -> Seconds:
         tasks = [task.name for task in self._tasks[count][:first]]
         program = self._programs / "skyports-tf"
         return timed([program, "compile", *tasks, "--out", out], self._tasks[count][0].parent, self._env)
 
-    def _compile_new(self, count: int, first: int | None = None) -> float:
+    def _compile_new(self, count: int, first: int | None = None) -> Seconds:
         out = self._folder / "new"
         spent = self._compile(count, out, first)
         shutil.rmtree(out)
         return spent
 
-    def _floor(self, count: int, tree: Path) -> float:
+    def _floor(self, count: int, tree: Path) -> Seconds:
         out = self._folder / "floor"
         tasks = self._tasks[count][0].parent
         command = [self._programs / "python", _FLOOR, tasks, tree, out]
@@ -90,7 +94,7 @@ class _Fleet:
             command, cwd=self._folder, env=self._env, capture_output=True, text=True, check=True
         )
         shutil.rmtree(out)
-        return float(done.stdout)
+        return Seconds(*map(float, done.stdout.split()))
 
 
 def _versions(tree: Path) -> list[tuple[str, int, int]]:

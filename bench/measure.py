@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
-Side = Callable[[], float]
+
+class Seconds(NamedTuple):
+    """What something took: by the clock, and of processors. A busy machine stretches the first alone."""
+
+    wall: float
+    cpu: float
+
+
+Side = Callable[[], Seconds]
 
 #: These change how Python starts and caches; a user's shell has none of them.
 _DISTORTING = (
@@ -24,14 +34,14 @@ _DISTORTING = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One promise: `ours` may cost at most `limit` times `baseline`; the figures are median seconds.
+    """One promise: `ours` may take at most `limit` times `baseline` by the clock; both are medians.
 
     `scale` multiplies the figures for reading, `unit` names what comes out.
     """
 
     promise: str
-    ours: float
-    baseline: float
+    ours: Seconds
+    baseline: Seconds
     limit: float
     rounds: int
     scale: float = 1.0
@@ -39,8 +49,13 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Ours over the baseline."""
-        return self.ours / self.baseline
+        """Ours over the baseline, by the clock."""
+        return self.ours.wall / self.baseline.wall
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Ours over the baseline, of processors."""
+        return self.ours.cpu / self.baseline.cpu
 
     @property
     def kept(self) -> bool:
@@ -59,15 +74,19 @@ class PartResult:
     remarks: tuple[str, ...] = ()
 
 
-def in_turns(sides: Mapping[str, Side], rounds: int, warm_up: int = 1) -> dict[str, float]:
+def in_turns(sides: Mapping[str, Side], rounds: int, warm_up: int = 1) -> dict[str, Seconds]:
     """The median of each side; every round runs all of them, in an order that alternates."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    samples: dict[str, list[Seconds]] = {name: [] for name in sides}
     for turn in range(-warm_up, rounds):
         for name in list(sides) if turn % 2 == 0 else reversed(sides):
             spent = sides[name]()
             if turn >= 0:
-                seconds[name].append(spent)
-    return {name: median(values) for name, values in seconds.items()}
+                samples[name].append(spent)
+    return {name: _medians(taken) for name, taken in samples.items()}
+
+
+def _medians(samples: Sequence[Seconds]) -> Seconds:
+    return Seconds(median(sample.wall for sample in samples), median(sample.cpu for sample in samples))
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -76,14 +95,19 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, "SKYPILOT_USER_ID": "a1b2c3d4", **extra}
 
 
-def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> float:
-    """How long a process takes that must succeed, from its start to its end."""
+def timed(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Seconds:
+    """What a process that must succeed takes, its own children counted in, from its start to its end."""
     command = [str(argument) for argument in arguments]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _children()
     done = subprocess.run(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-    spent = time.perf_counter() - start
+    spent = Seconds(time.perf_counter() - start, _children() - before)
     if done.returncode:
         raise RuntimeError(f"{command} failed:\n{(done.stdout + done.stderr).decode()}")
     return spent
+
+
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

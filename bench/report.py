@@ -22,13 +22,14 @@ _LIBRARIES = ("click", "Jinja2", "jsonschema", "PyYAML", "python-terraform")
 def table(comparisons: Sequence[Comparison]) -> str:
     """A Markdown table: the promise, both medians, the ratio and what it may be at most."""
     rows = [
-        f"| {item.promise} | {_figure(item.ours, item)} | {_figure(item.baseline, item)} "
-        f"| {item.ratio:.2f} | {item.limit:g} | {item.rounds} | {'kept' if item.kept else '**missed**'} |"
+        f"| {item.promise} | {_figure(item.ours.wall, item)} | {_figure(item.baseline.wall, item)} "
+        f"| **{item.ratio:.2f}** | {item.limit:g} | {item.cpu_ratio:.2f} "
+        f"| {item.rounds} | {'kept' if item.kept else '**missed**'} |"
         for item in comparisons
     ]
     head = [
-        "| ours : baseline | ours | baseline | ratio | at most | rounds | |",
-        "|---|---|---|---|---|---|---|",
+        "| ours : baseline | ours | baseline | ratio | at most | of CPU | rounds | |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join(head + rows)
 
@@ -44,8 +45,8 @@ def page(parts: Sequence[PartResult]) -> str:
     head = (
         "# Benchmarks\n\n"
         "Written by `make bench` as seen in one run; run it again to see your own. Both sides of a\n"
-        "ratio are measured in turns in the same run, and the figures are medians: on a busy machine\n"
-        "the seconds move, the ratios hardly.\n\n"
+        "ratio are measured in turns in the same run, and the figures are medians by the clock. The\n"
+        "ratio of processor time stands beside them: a busy machine moves it less.\n\n"
     )
     facts = "\n".join(f"- {fact}" for fact in _facts())
     return head + facts + "\n\n" + "\n".join(section(part) for part in parts)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure import Comparison, PartResult, environment, in_turns, timed
+from bench.measure import Comparison, PartResult, Seconds, environment, in_turns, timed
 from bench.workspace import installed, memory_folder
 from tests.support.local_aws import cli_config, start_moto
 
@@ -59,12 +59,12 @@ class _Runs:
     url: str
     env: dict[str, str]
 
-    def apply(self) -> float:
+    def apply(self) -> Seconds:
         """Ours: compile, init, plan, apply."""
         folder = self._new("ours")
         return timed([self.program, "apply", "-y", "task.yaml"], folder, self.env)
 
-    def bare_apply(self) -> float:
+    def bare_apply(self) -> Seconds:
         """Bare: init, plan, apply; the tree is compiled before."""
         folder = self._new("bare")
         timed([self.program, "compile", "task.yaml"], folder, self.env)
@@ -73,17 +73,18 @@ class _Runs:
             ["plan", "-input=false", "-out=plan"],
             ["apply", "-input=false", "plan"],
         )
-        return sum(self._terraform(folder, *command) for command in commands)
+        spent = [self._terraform(folder, *command) for command in commands]
+        return Seconds(sum(each.wall for each in spent), sum(each.cpu for each in spent))
 
-    def plan(self) -> float:
+    def plan(self) -> Seconds:
         """Ours, where the last apply was ours or the bare one of the same rules."""
         return timed([self.program, "plan", "task.yaml"], self._applied("ours"), self.env)
 
-    def bare_plan(self) -> float:
+    def bare_plan(self) -> Seconds:
         """Bare, on the very same folder and state."""
         return self._terraform(self._applied("ours"), "plan", "-input=false")
 
-    def _terraform(self, folder: Path, *arguments: str) -> float:
+    def _terraform(self, folder: Path, *arguments: str) -> Seconds:
         terraform = (
             self.env.get("TERRAFORM") or shutil.which("terraform") or shutil.which("tofu") or "terraform"
         )

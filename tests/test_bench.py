@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.measure import Comparison, PartResult, environment, in_turns
+from bench.measure import Comparison, PartResult, Seconds, environment, in_turns
 from bench.report import page
 from bench.workspace import write_tasks
 
@@ -20,32 +20,32 @@ def part(*comparisons: Comparison) -> PartResult:
 def test_sides_run_in_turns_and_who_begins_alternates() -> None:
     ran: list[str] = []
 
-    def side(name: str) -> float:
+    def side(name: str) -> Seconds:
         ran.append(name)
-        return float(len(ran))
+        return Seconds(len(ran), len(ran))
 
     in_turns({"ours": lambda: side("ours"), "bare": lambda: side("bare")}, rounds=3, warm_up=0)
     assert ran == ["ours", "bare", "bare", "ours", "ours", "bare"]
 
 
 def test_the_warm_up_does_not_count() -> None:
-    seconds = iter([100.0, 1.0, 2.0, 3.0])
-    assert in_turns({"ours": lambda: next(seconds)}, rounds=3, warm_up=1) == {"ours": 2.0}
+    samples = iter([Seconds(100, 100), Seconds(1, 9), Seconds(2, 8), Seconds(3, 7)])
+    assert in_turns({"ours": lambda: next(samples)}, rounds=3, warm_up=1) == {"ours": Seconds(2, 8)}
 
 
 def test_a_promise_is_kept_up_to_its_limit() -> None:
-    assert Comparison("a : b", 1.5, 1.0, 1.5, 3).kept
-    assert not Comparison("a : b", 1.51, 1.0, 1.5, 3).kept
+    assert Comparison("a : b", Seconds(1.5, 9), Seconds(1, 1), 1.5, 3).kept
+    assert not Comparison("a : b", Seconds(1.51, 1), Seconds(1, 1), 1.5, 3).kept
 
 
 def test_a_missed_promise_is_said() -> None:
-    text = page([part(Comparison("a : b", 0.3, 0.1, 1.5, 3, 1000, "ms"))])
-    assert "| a : b | 300 ms | 100 ms | 3.00 | 1.5 | 3 | **missed** |" in text
+    text = page([part(Comparison("a : b", Seconds(0.3, 0.2), Seconds(0.1, 0.1), 1.5, 3, 1000, "ms"))])
+    assert "| a : b | 300 ms | 100 ms | **3.00** | 1.5 | 2.00 | 3 | **missed** |" in text
     assert "A remark." in text
 
 
 def test_the_page_names_no_host_and_no_path() -> None:
-    text = page([part(Comparison("a : b", 1, 1, 1, 1))])
+    text = page([part(Comparison("a : b", Seconds(1, 1), Seconds(1, 1), 1, 1))])
     assert (platform.node() or "no name") not in text
     assert str(Path.home()) not in text
     assert str(Path.cwd()) not in text
