@@ -25,14 +25,18 @@ def has_packed_rules(record: Record) -> bool:
 
 
 def packed_rules(stack: Stack, keys: Iterable[str]) -> dict[str, OpenRule]:
-    """What the stack's rules of these keys open, by content key."""
+    """What the stack's rules of these keys open, by content key.
+
+    The key "" is all rules; a number is that TCP port, to all who may reach it.
+    """
     chosen = set(keys)
+    lone = PortSet.of(PortRange(int(key), int(key)) for key in chosen if key.isdecimal())
     reach: _Reach = {}
     for rule in stack.packed:
-        if rule.key not in chosen and "" not in chosen:
-            continue
+        is_whole = rule.key in chosen or "" in chosen
         for (protocol, ports), source in product(rule.ports, rule.sources):
-            _add(reach, (protocol, str(source)), ports)
+            part = lone if protocol == "tcp" else PortSet()
+            _add(reach, (protocol, str(source)), ports if is_whole else ports & part)
     return {f"{rule.protocol}-{rule.from_port}@{rule.source}": rule for rule in _rules(reach)}
 
 
