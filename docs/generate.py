@@ -1,7 +1,7 @@
 """Writes the pages of docs/ that follow from the code: `make docs`; `--check` only compares.
 
 errors.md comes from skyports_tf/codes.py, cli.md from the verbs' own help at 80 columns,
-configuration.md from schemas/config.schema.json and examples/skyports.yaml.
+configuration.md from schemas/config.schema.json and examples/config/skyports.yaml.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def configuration_page() -> str:
         for key, node in _keys(schema, schema["$defs"], "")
     ]
     table = "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
-    example = (ROOT / "examples/skyports.yaml").read_text(encoding="utf-8")
+    example = (ROOT / "examples/config/skyports.yaml").read_text(encoding="utf-8")
     return f"{NOTICE}\n{CONFIGURATION}\n{table}\n\n## Example\n\n```yaml\n{example}```\n"
 
 

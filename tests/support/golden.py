@@ -57,8 +57,8 @@ def main() -> None:
     for case in CASES:
         rewrite(case)
     shutil.rmtree(EXAMPLES / "infra", ignore_errors=True)
-    command = [sys.executable, "-m", "skyports_tf", "compile", "jupyter_lab.yaml"]
-    subprocess.run(command, cwd=EXAMPLES, check=True)
+    program = [sys.executable, "-m", "skyports_tf", "--config", "config/skyports.yaml"]
+    subprocess.run([*program, "compile", "jupyter_lab.yaml"], cwd=EXAMPLES, check=True)
 
 
 if __name__ == "__main__":
