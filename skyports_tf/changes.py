@@ -175,6 +175,12 @@ def nodes_of(outputs: Mapping[str, Any]) -> tuple[Node, ...]:
     )
 
 
+def endpoints_of(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Where ports are reached, from the root output `endpoints`; empty where there is none."""
+    endpoints = outputs.get("endpoints")
+    return {str(port): str(text) for port, text in endpoints.items()} if isinstance(endpoints, dict) else {}
+
+
 def _group_changes(changed: list[tuple[OpenRule, OpenRule]]) -> tuple[RuleChange, ...]:
     groups: dict[tuple[object, ...], list[tuple[OpenRule, OpenRule]]] = {}
     for before, after in changed:

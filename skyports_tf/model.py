@@ -265,7 +265,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """A stack as Terraform state has it; `reason` says why a state is unknown."""
+    """A stack as Terraform state has it; `reason` says why a state is unknown.
+
+    `endpoints` says where a port is reached, by the port's text (`8080`, `udp 53`), on a cloud
+    where that is not a node's address.
+    """
 
     stack: Stack
     state: StackState
@@ -273,6 +277,7 @@ class StackStatus:
     nodes: tuple[Node, ...] = ()
     reason: str | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    endpoints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from skyports_tf.changes import (
     OpenRule,
+    endpoints_of,
     group_rules,
     is_content_key,
     nodes_of,
@@ -110,6 +111,7 @@ def status_of(stack: Stack, rules: Mapping[str, OpenRule], outputs: Mapping[str,
         state="open" if rules else "closed",
         rules=group_rules(told_rules(rules.values(), stack)),
         nodes=nodes_of(outputs),
+        endpoints=endpoints_of(outputs),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,11 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
 def test_udp_ports_are_among_the_ports_of_the_cluster() -> None:
     found = StackStatus(STACK, "open", (PortRule("udp", 53, 53, ("10.0.0.0/8",)),), (head(),))
     assert one_endpoint(found, 53) == "203.0.113.7:53"
+
+
+def test_a_load_balancer_is_reached_at_its_own_address() -> None:
+    told = {"8080": "203.0.113.10:8080", "8081": "http://203.0.113.20/skypilot/default/web-a1b2c3d4/8081"}
+    found = replace(status(["8080-8082"]), endpoints=told)
+    assert list(endpoint_lines(found)) == [f"{port}: {text}" for port, text in told.items()]
+    assert one_endpoint(found, 8081) == told["8081"]
+    assert one_endpoint(found, 8082) is None and one_endpoint(found, 9000) is None

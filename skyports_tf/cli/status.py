@@ -13,7 +13,7 @@ from skyports_tf.cli.running import run_settings
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import read_status
 from skyports_tf.model import StackStatus
-from skyports_tf.report.endpoints import endpoint_lines, head_address, one_endpoint
+from skyports_tf.report.endpoints import endpoint_lines, head_address, is_reachable, one_endpoint
 from skyports_tf.report.json_output import status_json
 from skyports_tf.report.status import status_text
 from skyports_tf.tree import find_stacks
@@ -83,20 +83,21 @@ def _check_usage(session: Session, flags: list[str], clusters: Sequence[str]) ->
 def _print_address(cluster: str, statuses: Sequence[StackStatus], flag: str, port: int | None) -> None:
     found = _the_running_one(cluster, statuses)
     if flag == "--ip":
-        lines = [head_address(found) or ""]
+        lines = [text for text in (head_address(found),) if text]
     elif port is None:
         lines = list(endpoint_lines(found))
     else:
         lines = [text for text in (one_endpoint(found, port),) if text]
     if not lines:
-        what = "no endpoint" if port is None else f"no endpoint for port {port}"
+        what = "no address" if flag == "--ip" else "no endpoint"
+        what += f" for port {port}" if port is not None else ""
         raise FindingsError(Diagnostic("endpoint-missing", f"cluster {cluster!r} has {what}"))
     click.echo("\n".join(lines))
 
 
 def _the_running_one(cluster: str, statuses: Sequence[StackStatus]) -> StackStatus:
-    """The one stack of the cluster that knows a node."""
-    running = [item for item in statuses if head_address(item) is not None]
+    """The one stack of the cluster that knows where its ports are reached."""
+    running = [item for item in statuses if is_reachable(item)]
     if len(running) == 1:
         return running[0]
     if running:

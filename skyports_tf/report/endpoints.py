@@ -42,12 +42,18 @@ def endpoint(address: str, port: int | str) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def is_reachable(status: StackStatus) -> bool:
+    """Whether it is known where the cluster's ports are reached."""
+    return bool(status.endpoints) or head_address(status) is not None
+
+
 def endpoints(status: StackStatus) -> Iterator[tuple[int, str]]:
     """Each open port with its endpoint, in SkyPilot's order; nothing where no address is known."""
     address = head_address(status)
-    if address is not None:
-        for port in listed_ports(port_set(status.rules)):
-            yield port, endpoint(address, port)
+    for port in listed_ports(port_set(status.rules)) if is_reachable(status) else ():
+        text = _text(status, address, port)
+        if text is not None:
+            yield port, text
 
 
 def endpoint_lines(status: StackStatus) -> Iterator[str]:
@@ -57,7 +63,8 @@ def endpoint_lines(status: StackStatus) -> Iterator[str]:
 
 def one_endpoint(status: StackStatus, port: int) -> str | None:
     """What `--endpoint PORT` prints; None where the port is not open, or no address is known."""
-    address = head_address(status)
-    if address is None or port not in port_set(status.rules):
-        return None
-    return endpoint(address, port)
+    return _text(status, head_address(status), port) if port in port_set(status.rules) else None
+
+
+def _text(status: StackStatus, address: str | None, port: int) -> str | None:
+    return status.endpoints.get(str(port)) or (endpoint(address, port) if address else None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from skyports_tf.diagnostics import visible
 from skyports_tf.model import Node, PortRule, StackState, StackStatus
-from skyports_tf.report.endpoints import endpoint, head_address, head_of
+from skyports_tf.report.endpoints import endpoint, head_address, head_of, is_reachable
 from skyports_tf.report.rules import is_internet, range_text
 from skyports_tf.report.style import Look, columns, style
 
@@ -23,12 +23,11 @@ def status_block(status: StackStatus) -> str:
     reason = f": {visible(status.reason)}" if status.reason else ""
     lines = [f"{style(status.stack.name, 'bold')}  {style(status.state, _STATE_LOOKS[status.state])}{reason}"]
     if status.rules:
-        address = head_address(status)
-        rows = [row for rule in status.rules for row in _rule_rows(rule, address)]
-        lines += _table(("port", "from", "endpoint" if address else ""), rows)
+        rows = [row for rule in status.rules for row in _rule_rows(rule, _reached(rule, status))]
+        lines += _table(("port", "from", "endpoint" if is_reachable(status) else ""), rows)
     if status.nodes:
         lines += _table(("node", "public", "private"), _node_rows(status.nodes))
-    elif status.state == "open":
+    elif status.state == "open" and not status.endpoints:
         lines.append(style("  no nodes yet: after the launch, apply again to see the endpoints", "dim"))
     return "\n".join(lines)
 
@@ -38,8 +37,17 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return [style(title, "dim"), *body]
 
 
-def _rule_rows(rule: PortRule, address: str | None) -> list[tuple[str, ...]]:
-    reached = endpoint(address, range_text(rule)) if address else ""
+def _reached(rule: PortRule, status: StackStatus) -> str:
+    """Where a rule's ports are reached; of several with endpoints of their own, the first."""
+    address = head_address(status)
+    if address is not None:
+        return endpoint(address, range_text(rule))
+    first = str(rule.from_port) if rule.protocol == "tcp" else f"{rule.protocol} {rule.from_port}"
+    text = status.endpoints.get(first, "")
+    return f"{text} ..." if text and rule.to_port > rule.from_port else text
+
+
+def _rule_rows(rule: PortRule, reached: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for source in rule.sources or [""]:
         shown = f"{source} (internet)" if is_internet(source) else source
