@@ -7,6 +7,7 @@ words. What is unknown as yet is not judged.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -99,6 +100,14 @@ def _one_family(about: About, value: Mapping[str, Any]) -> Iterator[str]:
         yield f"{about['at']}: IPv4 and IPv6 ranges can't be in one rule"
 
 
+def _disjoint(about: About, value: Mapping[str, Any]) -> Iterator[str]:
+    networks = sorted(_networks(value, about["at"]), key=lambda network: (network.version, network))
+    for wide, narrow in itertools.pairwise(networks):
+        # sorted, a network comes right after one that holds it, or after another such
+        if wide.version == narrow.version and int(wide.broadcast_address) >= int(narrow.broadcast_address):
+            yield f"{about['at']}: {narrow} is inside {wide}"
+
+
 def _ipv4_only(about: About, value: Mapping[str, Any]) -> Iterator[str]:
     for network in _networks(value, about["at"]):
         if network.version != 4:
@@ -169,6 +178,7 @@ CHECKS: Mapping[str, Check] = {
     "one_of": _one_of,
     "max_items": _max_items,
     "one_family": _one_family,
+    "disjoint": _disjoint,
     "ipv4_only": _ipv4_only,
     "cidr": _cidr,
     "port_text": _port_text,

@@ -2,7 +2,7 @@ provider "azurerm" {
   features {}
 }
 data "azurerm_network_security_group" "this" {
-  name                = "sky-web-a1b2c3d4-1a60-nsg"
+  name                = "sky-web-a1b2c3d4-3d61-nsg"
   resource_group_name = "web-a1b2c3d4-eastus"
 }
 resource "azurerm_network_security_rule" "port" {

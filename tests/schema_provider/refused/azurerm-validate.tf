@@ -6,7 +6,7 @@ provider "azurerm" {
 resource "azurerm_network_security_rule" "low" {
   name                        = "low"
   resource_group_name         = "web-a1b2c3d4-eastus"
-  network_security_group_name = "sky-web-a1b2c3d4-1a60-nsg"
+  network_security_group_name = "sky-web-a1b2c3d4-3d61-nsg"
   priority                    = 99
   direction                   = "Inbound"
   access                      = "Allow"
@@ -21,7 +21,7 @@ resource "azurerm_network_security_rule" "low" {
 resource "azurerm_network_security_rule" "lower" {
   name                        = "lower"
   resource_group_name         = "web-a1b2c3d4-eastus"
-  network_security_group_name = "sky-web-a1b2c3d4-1a60-nsg"
+  network_security_group_name = "sky-web-a1b2c3d4-3d61-nsg"
   priority                    = 268
   direction                   = "Inbound"
   access                      = "Allow"
@@ -36,7 +36,7 @@ resource "azurerm_network_security_rule" "lower" {
 resource "azurerm_network_security_rule" "twice" {
   name                        = "twice"
   resource_group_name         = "web-a1b2c3d4-eastus"
-  network_security_group_name = "sky-web-a1b2c3d4-1a60-nsg"
+  network_security_group_name = "sky-web-a1b2c3d4-3d61-nsg"
   priority                    = 255
   direction                   = "Inbound"
   access                      = "Allow"
@@ -52,7 +52,7 @@ resource "azurerm_network_security_rule" "twice" {
 resource "azurerm_network_security_rule" "ports" {
   name                        = "ports"
   resource_group_name         = "web-a1b2c3d4-eastus"
-  network_security_group_name = "sky-web-a1b2c3d4-1a60-nsg"
+  network_security_group_name = "sky-web-a1b2c3d4-3d61-nsg"
   priority                    = 283
   direction                   = "Inbound"
   access                      = "Allow"

@@ -1,6 +1,6 @@
 resource "nebius_vpc_v1_security_group" "this" {
   parent_id  = "project-e00example"
-  network_id = "vpcnetwork-e00default"
+  network_id = "vpcnetwork-e00example"
 }
 
 # refused: ingress.destination_ports: at most 8, got 9
