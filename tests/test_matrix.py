@@ -44,6 +44,12 @@ class Life:
         compilation = self.project.compile(task, sources=sources or (ONE,), user_hash="a1b2c3d4")
         return compilation.stacks[0].stack
 
+    def launch(self, stack: Stack) -> None:
+        """Put there what SkyPilot makes when it launches the stack's cluster."""
+        for kind, values in self.facts.get("launch", {}).items():
+            known = {**stack.names, "region": stack.region}
+            self.cloud.put(kind, **{name: value.format_map(known) for name, value in values.items()})
+
     def plan(self, stack: Stack) -> StackPlan:
         with working_in(self.project.folder):
             return plan_stack("infra", stack, SETTINGS)
@@ -182,6 +188,7 @@ def test_every_example_opens_and_closes(
     stacks = [stack for stack in compiled if stack.cloud == cloud]
     assert len(stacks) >= 7
     for stack in stacks:
+        life.launch(stack)
         plan = life.plan(stack)
         assert reach(life.apply(plan).rules) == {
             (rule.protocol, port, str(rule.source))
