@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import skyports_tf.templates
-from skyports_tf.diagnostics import FindingsError
+from skyports_tf.manifest import read_manifest
 from skyports_tf.model import Protocol, StackMode
 from skyports_tf.rectangles import RuleShape
-from skyports_tf.schema import schema_findings
 from skyports_tf.source import read_yaml
 from skyports_tf.sources import SourceKind
 
@@ -190,8 +189,7 @@ class Catalog:
     def load(self, name: str) -> Cloud:
         """The facts of a managed cloud.
 
-        Raises `FindingsError` for a manifest that its schema refuses, and `KeyError` for a
-        cloud without one.
+        Raises `FindingsError` as `read_manifest`, and `KeyError` for a cloud without a manifest.
         """
         return _load(_manifests(self.folders)[name])
 
@@ -239,14 +237,7 @@ def _unmanaged() -> Mapping[str, UnmanagedCloud]:
 
 @lru_cache(maxsize=64)
 def _load(manifest: Path) -> Cloud:
-    document = read_yaml(str(manifest)).documents[0]
-    findings = schema_findings("manifest", document)
-    if not findings and document.data["name"] != manifest.parent.name:
-        message = f"the folder is called {manifest.parent.name!r}"
-        findings = [document.diagnostic("manifest-name", message, ("name",))]
-    if findings:
-        raise FindingsError(findings)
-    return _cloud_of(document.data, manifest.parent)
+    return _cloud_of(read_manifest(manifest), manifest.parent)
 
 
 def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:

@@ -225,4 +225,12 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "The folder of a cloud has another name than its manifest.",
         "Rename the one or the other.",
     ),
+    "manifest-value": (
+        "A cloud's manifest holds a pattern that cannot be read, or names what is not there.",
+        "Correct the manifest in the folder that `templates` names.",
+    ),
+    "template-invalid": (
+        "A template of a cloud cannot be rendered.",
+        "Correct the template in the folder that `templates` names.",
+    ),
 }

@@ -11,6 +11,7 @@ from typing import Any
 from skyports_tf.backends import STATE_KEYS, setting_problem
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
+from skyports_tf.infra import ALIASES
 from skyports_tf.model import Protocol
 from skyports_tf.ports import PortError, PortRange, parse_port_range
 from skyports_tf.schema import schema_findings, schema_of
@@ -102,24 +103,31 @@ def read_config(path: str | None) -> Config:
     if not documents:
         return Config(path=path, out=_relative_to_here(Path(path).parent / DEFAULT_OUT))
     document, *others = documents
-    catalog = _catalog(path, document.data)
+    catalog = _catalog(path, document)
     findings = schema_findings(_config_schema(catalog, document.data), document)
     findings += [other.diagnostic("config-value", "a config is one document") for other in others]
     if findings:
         raise FindingsError(findings)
-    findings = [*_backend_findings(document), *_nul_findings(document, document.data)]
+    findings = [
+        *_backend_findings(document),
+        *_cloud_findings(document, catalog),
+        *_nul_findings(document, document.data),
+    ]
     config = _Reader(document, catalog, findings).config(path)
     if findings:
         raise FindingsError(findings)
     return config
 
 
-def _catalog(path: str, given: Any) -> Catalog:
+def _catalog(path: str, document: YamlDocument) -> Catalog:
     """Our clouds, and before them those of the folder that the config names."""
-    folder = given.get("templates") if isinstance(given, dict) else None
-    if not isinstance(folder, str):
+    named = document.data.get("templates") if isinstance(document.data, dict) else None
+    if not isinstance(named, str):
         return CATALOG
-    return Catalog(((Path(path).parent / folder).resolve(), *CATALOG.folders))
+    folder = (Path(path).parent / named).resolve()
+    if not folder.is_dir():
+        raise FindingsError(document.diagnostic("config-value", f"no such folder: {named!r}", ("templates",)))
+    return Catalog((folder, *CATALOG.folders))
 
 
 def _config_schema(catalog: Catalog, given: Any) -> Mapping[str, Any]:
@@ -147,6 +155,16 @@ def _backend_findings(document: YamlDocument) -> Iterator[Diagnostic]:
             problem = setting_problem(kind, str(name), value)
             if problem:
                 yield document.diagnostic(*problem, ("backend", kind, name), key=True)
+
+
+def _cloud_findings(document: YamlDocument, catalog: Catalog) -> Iterator[Diagnostic]:
+    known = (*catalog.managed(), *catalog.unmanaged())
+    for position, name in enumerate(document.data.get("clouds", ())):
+        if name not in known:
+            word = ALIASES.get(name.lower(), name.lower())
+            help_text = suggest(word, known, f"managed clouds: {', '.join(catalog.managed())}")
+            at = ("clouds", position)
+            yield document.diagnostic("cloud-unknown", f"unknown cloud {name!r}", at, help=help_text)
 
 
 def _nul_findings(document: YamlDocument, value: Any, at: _KeyPath = ()) -> Iterator[Diagnostic]:

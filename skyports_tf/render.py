@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import traceback
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -19,7 +21,9 @@ from skyports_tf import hcl
 from skyports_tf.backends import settings_of
 from skyports_tf.cache import cache_folder
 from skyports_tf.clouds import CATALOG, Catalog, Cloud
+from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
 from skyports_tf.ledger import LEDGER_NAME, ledger_text
+from skyports_tf.manifest import shown_path
 from skyports_tf.model import GeneratedFile, PackedRule, Stack
 from skyports_tf.ports import PortSet
 from skyports_tf.sources import Source
@@ -192,7 +196,29 @@ def _stack_header(stack: Stack) -> str:
 
 
 def _render(catalog: Catalog, template: str, context: Mapping[str, Any]) -> str:
-    return _template(catalog, template).render(context)
+    try:
+        return _template(catalog, template).render(context)
+    except Exception as error:
+        found = None if catalog.folders == CATALOG.folders else _template_finding(catalog, template, error)
+        if found is None:
+            raise  # a fault of ours
+        raise FindingsError(found) from None
+
+
+def _template_finding(catalog: Catalog, template: str, error: Exception) -> Diagnostic | None:
+    """What is wrong with a template of the user's, at the line of it that Jinja names."""
+    if isinstance(error, jinja2.TemplateNotFound):
+        return Diagnostic("template-invalid", "no such file", shown_path(catalog.folders[0] / template))
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        places = [(error.filename or "", error.lineno)]
+    of_template = [place for place in places if place[0].endswith(f"/{template}")]
+    if not of_template:
+        return None
+    file, line = of_template[-1]
+    source = Path(file).read_text(encoding="utf-8").splitlines()[line - 1]
+    span = Span(line, len(source) - len(source.lstrip()) + 1, line, len(source) + 1)
+    return Diagnostic("template-invalid", str(error), shown_path(Path(file)), span, source_line=source)
 
 
 @lru_cache(maxsize=256)

@@ -21,7 +21,7 @@ PIPELINE = (
     "ports sources hcl model",
     "textfile syntax nodes source schema",
     "findings quantities infra environment mounts service choices taskports settings header onetask task",
-    "naming cover rectangles clouds backends config",
+    "naming cover rectangles manifest clouds backends config",
     "identity pack grants resolve stacks limits ledger tree cache render write compiler",
     "child stream terraform embedded initialization execution changes contents state lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.endpoints",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from skyports_tf.cli.configuration import session_config
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import json_option
-from skyports_tf.clouds import load_cloud, managed_clouds, unmanaged_clouds
 from skyports_tf.report.catalog import clouds_text
 from skyports_tf.report.json_output import clouds_json
 
@@ -19,8 +19,9 @@ def clouds(session: Session) -> int:
 
     For each cloud that cannot be had, it says why, and what to do instead.
     """
-    managed = [load_cloud(name) for name in managed_clouds()]
-    others = list(unmanaged_clouds().values())
+    catalog = session_config(session).catalog
+    managed = [catalog.load(name) for name in catalog.managed()]
+    others = list(catalog.unmanaged().values())
     if session.json:
         session.echo_json(clouds_json(managed, others))
     else:

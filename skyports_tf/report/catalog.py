@@ -39,9 +39,13 @@ def _managed_lines(cloud: Cloud) -> list[str]:
         ("protocols", ", ".join(cloud.protocols)),
         ("modes", ", ".join(cloud.modes)),
     ]
+    if cloud.required_settings:
+        rows.append(("needs", ", ".join(f"{cloud.name}.{name}" for name in cloud.required_settings)))
     for limit in cloud.limits.values():
-        raised = f" (set by {cloud.name}.{limit.setting}, up to {limit.maximum})" if limit.setting else ""
-        rows.append(("limit", f"{limit.value}: {limit.quota}{raised}"))
+        most = f", up to {limit.maximum}" if limit.maximum else ""
+        raised = f" (set by {cloud.name}.{limit.setting}{most})" if limit.setting else ""
+        unverified = ", not verified" if limit.unverified else ""
+        rows.append(("limit", f"{limit.value}: {limit.quota}{unverified}{raised}"))
     return [f"{style(cloud.name, 'bold', 'green')}  {cloud.title}", *_wrapped(rows)]
 
 
