@@ -31,7 +31,7 @@ check: $(READY)  ## ruff, mypy --strict, generated docs in step
 
 golden: $(READY)  ## rewrite the expected trees and show what changed
 	$(BIN)/python -m tests.support.golden
-	git diff --stat -- examples/infra tests/golden
+	git diff --stat -- tests/golden examples/infra tests/golden
 
 bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
