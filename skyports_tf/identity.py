@@ -6,6 +6,7 @@ changes rules in place; single ports stay in their rule where that costs no rule
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import TypeAlias
@@ -79,14 +80,34 @@ def batched_rules(
     fresh = _fresh_keys(name, {rule.key for rules in kept.values() for rule in rules})
     found: list[PackedRule] = []
     for position, (sources, ports) in enumerate(rectangles):
+        if position not in kept:
+            found += [_rule(next(fresh), (sources, batch)) for batch in _batches(ports, most)]
+            continue
         wanted = [(protocol, port) for protocol, ranges in ports.items() for port in _singles(ranges)]
-        before = [(rule.key, _port_list(rule)) for rule in kept.get(position, ())]
+        before = [(rule.key, _port_list(rule)) for rule in kept[position]]
         for key, members in _fill(wanted, before, most or max(len(wanted), 1), fresh):
             found.append(_rule(key, (sources, _ports_of(members))))
     return found
 
 
 _Port: TypeAlias = tuple[Protocol, int]
+
+
+def _batches(ports: Ports, most: int | None) -> Iterator[Ports]:
+    """`ports` in order, at most `most` at a time; the cost grows with the batches, not with the ports."""
+    pending = deque((protocol, item) for protocol, ranges in ports.items() for item in ranges)
+    room = most or sum(len(item) for _, item in pending)
+    while pending:
+        batch: dict[Protocol, list[PortRange]] = {}
+        free = room
+        while pending and free:
+            protocol, item = pending.popleft()
+            part = PortRange(item.first, min(item.last, item.first + free - 1))
+            if part.last < item.last:
+                pending.appendleft((protocol, PortRange(part.last + 1, item.last)))
+            batch.setdefault(protocol, []).append(part)
+            free -= len(part)
+        yield {name: PortSet.of(ranges) for name, ranges in batch.items()}
 
 
 def _fill(
