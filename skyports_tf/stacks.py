@@ -8,6 +8,7 @@ from typing import Any
 
 from skyports_tf.clouds import PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
 from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.grants import Flags, ssh_sources_of
 from skyports_tf.model import IngressRule, LedgerEntry, PackedRule, Stack, StackMode
 from skyports_tf.naming import NameTooLongError, name_on_cloud, name_on_cloud_pattern
@@ -62,12 +63,18 @@ def shape_of(cloud: Cloud, config: Config) -> RuleShape:
 
 
 def _name_on_cloud(cluster: str, cloud: Cloud, user_hash: str | None, old: Stack | None) -> str | None:
-    """SkyPilot's name; without a user hash a pattern that any fits, None where that is not enough."""
+    """SkyPilot's name; without a user hash a pattern that any fits, None where that is not enough.
+
+    Raises `FindingsError` where the cloud has no room for the name.
+    """
     if user_hash:
         try:
             return name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length)
-        except NameTooLongError:
-            return None
+        except NameTooLongError as error:
+            help_text = "choose a shorter name with --cluster"
+            raise FindingsError(
+                Diagnostic("name-too-long", f"{cloud.name}: {error}", help=help_text)
+            ) from None
     if old is not None and old.name_on_cloud:
         return old.name_on_cloud
     return None if cloud.needs_user_hash else name_on_cloud_pattern(cluster)

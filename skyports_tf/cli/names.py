@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import click
 
@@ -17,6 +20,9 @@ from skyports_tf.infra import ALIASES
 from skyports_tf.naming import NameTooLongError, is_cluster_name, is_user_hash, name_on_cloud
 from skyports_tf.report.catalog import names_text
 from skyports_tf.report.json_output import names_json
+
+#: No settings of the config's.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @click.command()
@@ -39,7 +45,9 @@ def names(session: Session, cluster: str, user_hash: str | None, infra: str | No
     findings: list[Diagnostic] = []
     for cloud in _clouds(config, infra):
         try:
-            found[cloud.name] = cloud_names(cloud, cluster, known_hash, region)
+            found[cloud.name] = cloud_names(
+                cloud, cluster, known_hash, region, config.settings_of(cloud.name)
+            )
         except FindingsError as error:
             findings += error.diagnostics
     session.report(findings)
@@ -51,22 +59,21 @@ def names(session: Session, cluster: str, user_hash: str | None, infra: str | No
 
 
 def cloud_names(
-    cloud: Cloud, cluster: str, user_hash: str | None, region: str | None
+    cloud: Cloud, cluster: str, user_hash: str | None, region: str | None, given: Mapping[str, Any] = NOTHING
 ) -> dict[str, str | None]:
     """The cluster's name on a cloud (None without a user hash), then its objects' names there.
 
-    Raises `FindingsError` where the cloud's names have no room for it.
+    `given` is the config's part for the cloud. Raises `FindingsError` where the cloud's names
+    have no room for it.
     """
     try:
         named = name_on_cloud(cluster, user_hash, cloud.name_on_cloud_max_length) if user_hash else None
     except NameTooLongError as error:
         raise FindingsError(Diagnostic("cluster-name", f"{cloud.name}: {error}")) from None
-    defaults = {name: schema.get("default") for name, schema in cloud.settings.items()}
-    place = region or (cloud.region and (cloud.region.default or cloud.region.example))
-    return {
-        "name_on_cloud": named,
-        **cloud.names_of(cluster, cloud.modes[0], named, {**defaults, "region": place}),
-    }
+    settings = {name: cloud.setting(given, name, cluster) for name in cloud.settings}
+    known = cloud.region and (settings.get("region") or cloud.region.default or cloud.region.example)
+    values = {**settings, "region": region or known}
+    return {"name_on_cloud": named, **cloud.names_of(cluster, cloud.modes[0], named, values)}
 
 
 def _check(cluster: str, user_hash: str | None) -> None:
