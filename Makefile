@@ -7,12 +7,14 @@ VENV ?= .venv
 PYTEST_ARGS ?= -n 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+STATIC := $(VENV)/static
+STATIC_READY := $(STATIC)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 SOURCES := skyports_tf tests bench docs examples
 
 # Start-up times are what a user sees only with Python's own defaults.
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
-.PHONY: help demo test check golden bench docs dist clean terraform
+.PHONY: help demo test check static golden bench docs dist clean terraform
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-8s", $$2; $$1 = $$2 = ""; print $$0 }'
@@ -28,6 +30,9 @@ check: $(READY)  ## ruff, mypy --strict, generated docs in step
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
+
+static: $(READY) $(STATIC_READY) terraform  ## terraform fmt, python-hcl2 and checkov on every example for every cloud
+	$(BIN)/python -m tests.static.run --checkov $(STATIC)/bin/checkov
 
 golden: $(READY)  ## rewrite the expected trees and show what changed
 	$(BIN)/python -m tests.support.golden
@@ -52,6 +57,13 @@ $(READY): setup.cfg pyproject.toml
 	@echo "Setting up $(VENV), which takes a minute, once ..."
 	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# checkov pins what it needs, so it has an environment of its own.
+$(STATIC_READY): tests/static/requirements.txt | $(READY)
+	@echo "Setting up $(STATIC), which takes a minute, once ..."
+	@test -e $@ || $(PYTHON) -m venv --clear $(STATIC)
+	@$(STATIC)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # Terraform from PATH, or TERRAFORM, or else the one that skyports-tf[embedded] brings.
