@@ -29,7 +29,7 @@ check: $(READY)  ## ruff, mypy --strict, generated docs in step
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m docs.generate --check
 
 static: $(READY) $(STATIC_READY) terraform  ## terraform fmt, python-hcl2 and checkov on every example for every cloud
 	$(BIN)/python -m tests.static.run --checkov $(STATIC)/bin/checkov
@@ -42,7 +42,7 @@ bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
 
 docs: $(READY)  ## write the generated pages of docs/
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 dist: $(READY)  ## wheel and sdist in dist/
 	rm -rf build dist

@@ -1,7 +1,8 @@
 """Writes the pages of docs/ that follow from the code: `make docs`; `--check` only compares.
 
 errors.md comes from skyports_tf/codes.py, cli.md from the verbs' own help at 80 columns,
-configuration.md from schemas/config.schema.json and examples/config/skyports.yaml.
+configuration.md from schemas/config.schema.json, the clouds' manifests and
+examples/config/skyports.yaml, clouds.md from the manifests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any
 
 import click
 
+from docs.clouds_page import clouds_page
+from docs.markdown import table
 from skyports_tf.cli import ALIASES, PROGRAM, VERBS, cli
+from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.codes import CODES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,9 +95,8 @@ def errors_page() -> str:
     """docs/errors.md: every code under the heading that codes.py gives it."""
     sections = []
     for heading, codes in _code_groups():
-        rows = [f"| `{code}` | {' | '.join(_cell(text) for text in CODES[code])} |" for code in codes]
-        table = "\n".join(["| code | meaning | way out |", "|---|---|---|", *rows])
-        sections.append(f"## {heading}\n\n{table}\n")
+        rows = table(("code", "meaning", "way out"), [(f"`{code}`", *CODES[code]) for code in codes])
+        sections.append(f"## {heading}\n\n{rows}")
     return "\n".join([NOTICE, ERRORS, *sections])
 
 
@@ -110,18 +113,19 @@ def cli_page() -> str:
 def configuration_page() -> str:
     """docs/configuration.md: every key of the config's schema, and the example."""
     schema = json.loads((ROOT / "skyports_tf/schemas/config.schema.json").read_text(encoding="utf-8"))
-    rows = [
-        f"| `{key}` | {_type(node)} | {_default(node)} | {_cell(str(node.get('description', '')))} |"
-        for key, node in _keys(schema, schema["$defs"], "")
-    ]
-    table = "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
+    parts = [CONFIGURATION, _settings(schema, schema["$defs"]), "## Settings of the clouds\n"]
+    for cloud in map(load_cloud, managed_clouds()):
+        needed = {name: {"needed": True} for name in cloud.required_settings}
+        settings = {name: {**node, **needed.get(name, {})} for name, node in cloud.settings.items()}
+        parts.append(f"### {cloud.title}\n\n{_settings({'properties': settings}, {}, cloud.name)}")
     example = (ROOT / "examples/config/skyports.yaml").read_text(encoding="utf-8")
-    return f"{NOTICE}\n{CONFIGURATION}\n{table}\n\n## Example\n\n```yaml\n{example}```\n"
+    return "\n".join([NOTICE, *parts, f"## Example\n\n```yaml\n{example}```\n"])
 
 
 PAGES = {
     "docs/errors.md": errors_page,
     "docs/cli.md": cli_page,
+    "docs/clouds.md": lambda: f"{NOTICE}\n{clouds_page()}",
     "docs/configuration.md": configuration_page,
 }
 
@@ -167,6 +171,14 @@ def _keys(
         yield from _keys(merged, definitions, name)
 
 
+def _settings(node: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str = "") -> str:
+    rows = [
+        (f"`{key}`", _type(child), _default(child), str(child.get("description", "")))
+        for key, child in _keys(node, definitions, prefix)
+    ]
+    return table(("key", "type", "default", "meaning"), rows)
+
+
 def _type(node: Mapping[str, Any]) -> str:
     if "enum" in node:
         words = [str(choice) for choice in node["enum"] if not isinstance(choice, list)]
@@ -178,11 +190,9 @@ def _type(node: Mapping[str, Any]) -> str:
 
 
 def _default(node: Mapping[str, Any]) -> str:
+    if node.get("needed"):
+        return "needed"
     return f"`{json.dumps(node['default'])}`" if "default" in node else ""
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,7 @@ import pytest
 
 from docs.generate import PAGES, main
 from skyports_tf.cli import ALIASES, VERBS, cli
+from skyports_tf.clouds import load_cloud, managed_clouds, unmanaged_clouds
 from skyports_tf.codes import CODES
 from tests.support.installs import ROOT
 
@@ -117,6 +118,26 @@ def test_every_key_of_the_config_is_documented() -> None:
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     for key in schema["properties"]:
         assert f"| `{key}` |" in page
+
+
+@pytest.mark.parametrize("name", managed_clouds())
+def test_a_cloud_its_limits_and_its_settings_are_documented(name: str) -> None:
+    cloud = load_cloud(name)
+    page = (ROOT / "docs/clouds.md").read_text(encoding="utf-8")
+    part = page.partition(f"\n## {cloud.title}\n")[2].partition("\n## ")[0]
+    assert all(text in part for text in (cloud.objects, cloud.found_by.replace("<", "\\<"), cloud.takeover))
+    for limit in cloud.limits.values():
+        (row,) = [line for line in part.splitlines() if line.startswith(f"| {limit.quota} |")]
+        assert str(limit.value) in row and limit.source in row and limit.unverified == ("unverified" in row)
+    settings = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}.{key}` |" in settings for key in cloud.settings)
+
+
+def test_every_cloud_that_cannot_be_had_is_documented_with_the_reason() -> None:
+    others = (ROOT / "docs/clouds.md").read_text(encoding="utf-8").partition("other clouds\n")[2]
+    for name, cloud in unmanaged_clouds().items():
+        (row,) = [line for line in others.splitlines() if re.match(rf"\|[^|]*\b{name}\b", line)]
+        assert cloud.reason in row and cloud.instead in row
 
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)

@@ -1,0 +1,105 @@
+"""docs/clouds.md: what the manifests know of each cloud, and why the others cannot be had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from docs.markdown import table
+from skyports_tf.clouds import Cloud, load_cloud, managed_clouds, unmanaged_clouds
+
+INTRODUCTION = """\
+# Clouds
+
+What is known of each cloud, from its manifest in templates/. A limit that nobody has verified
+says so; most can be raised by the setting that is named, which [configuration.md](configuration.md)
+explains. [adding-a-cloud.md](adding-a-cloud.md) shows how one more is added.
+
+`skyports-tf clouds` shows the same, `skyports-tf names CLUSTER` what the objects of a cluster are
+called.
+"""
+
+OTHERS = """\
+## SkyPilot's other clouds
+
+Their ports cannot be managed: `compile` refuses a task for one of them, and leaves it out with a
+warning where the task has candidates elsewhere.
+"""
+
+PORTS = {"range": "one port range", "ranges": "port ranges", "single": "single ports"}
+SOURCES = {"one": "one source", "family": "sources of one family", "mixed": "sources"}
+
+
+def clouds_page() -> str:
+    """The page: the clouds at a glance, one after another, and those that cannot be had."""
+    clouds = [load_cloud(name) for name in managed_clouds()]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for other in unmanaged_clouds().values():
+        alike.setdefault((other.reason, other.instead), []).append(other.name)
+    others = [(", ".join(names), *facts) for facts, names in alike.items()]
+    parts = [INTRODUCTION, _glance(clouds), *map(_part, clouds), OTHERS]
+    return "\n".join([*parts, table(("clouds", "why", "instead"), others)])
+
+
+def _glance(clouds: Sequence[Cloud]) -> str:
+    rows = [
+        (
+            f"[{cloud.name}](#{re.sub('[^a-z0-9-]', '', cloud.title.lower().replace(' ', '-'))})",
+            cloud.objects,
+            _holds(cloud),
+            ", ".join(_amount(cloud, name) for name in cloud.limits if not name.endswith("_per_rule")),
+            ", ".join(f"`{cloud.name}.{name}`" for name in cloud.required_settings),
+        )
+        for cloud in clouds
+    ]
+    return table(("cloud", "objects", "a rule holds", "rules at most", "the config must name"), rows)
+
+
+def _part(cloud: Cloud) -> str:
+    names = [f"{kind.replace('_', ' ')} {_patterns(cloud, kind)}" for kind in cloud.object_names]
+    facts = [
+        ("provider", f"{cloud.provider.source} {cloud.provider.version}"),
+        ("objects", cloud.objects),
+        ("names", ", ".join(names) or "SkyPilot's, which cannot be derived"),
+        ("attachment", cloud.found_by),
+        ("beside SkyPilot", cloud.takeover),
+        ("a rule holds", _holds(cloud)),
+        ("sources", ", ".join(cloud.sources).replace("_", " ")),
+        ("protocols", ", ".join(cloud.protocols)),
+        ("modes", ", ".join(cloud.modes)),
+    ]
+    limits = [
+        (
+            limit.quota,
+            _amount(cloud, name),
+            limit.source,
+            f"`{cloud.name}.{limit.setting}`" * bool(limit.setting),
+        )
+        for name, limit in cloud.limits.items()
+    ]
+    heads = ("limit", "value", "known from", "raised by")
+    return "\n".join([f"## {cloud.title}\n", table(("", f"`{cloud.name}`"), facts), table(heads, limits)])
+
+
+def _patterns(cloud: Cloud, kind: str) -> str:
+    patterns = dict.fromkeys(cloud.object_names[kind].values())
+    return " or ".join(f"`{pattern}`" for pattern in patterns)
+
+
+def _holds(cloud: Cloud) -> str:
+    shape = cloud.shape
+    ports, sources = (
+        f"up to {most} {words}" if most else words
+        for most, words in (
+            (shape.ports_max, PORTS[shape.ports]),
+            (shape.sources_max, SOURCES[shape.sources]),
+        )
+    )
+    alone = f", or one {' or '.join(shape.alone)}" if shape.alone else ""
+    return f"{ports}{' of TCP and of UDP' if shape.many_protocols else ''}, {sources}{alone}"
+
+
+def _amount(cloud: Cloud, name: str) -> str:
+    limit = cloud.limits[name]
+    apart = " for each family" if limit.families_apart else ""
+    return f"{limit.value}{apart}{', unverified' if limit.unverified else ''}"
