@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from skyports_tf.cli.names import cloud_names
+from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.naming import (
     NameTooLongError,
     is_cluster_name,
@@ -15,6 +17,7 @@ from skyports_tf.naming import (
     name_on_cloud,
     name_on_cloud_pattern,
 )
+from tests.support.command_line import call
 
 FILE = Path(__file__).parent / "data" / "conformance" / "cluster_names.jsonl"
 VECTORS = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
@@ -60,3 +63,37 @@ def test_a_hostile_cluster_name_is_refused(name: str) -> None:
 
 def test_an_unknown_user_hash_gives_a_pattern_that_fits_any() -> None:
     assert name_on_cloud_pattern("My.Web_1") == "my-web-1-????????"
+
+
+NAMED = [item for item in of_kind("name_on_cloud") if item.values[0]["cloud"] in managed_clouds()]
+
+
+@pytest.mark.parametrize("vector", NAMED)
+def test_the_verb_names_prints_skypilots_names(vector: dict[str, Any]) -> None:
+    cloud, derived = load_cloud(vector["cloud"]), vector["derived"]
+    found = cloud_names(cloud, vector["display_name"], vector["user_hash"], derived.get("example_region"))
+    assert found["name_on_cloud"] == vector["name_on_cloud"]
+    assert {kind: found.get(kind) for kind in derived} == derived
+
+
+@pytest.mark.parametrize("cloud", managed_clouds())
+def test_every_cloud_has_vectors_and_skypilots_length_of_names(cloud: str) -> None:
+    lengths = {item.values[0]["max_length"] for item in NAMED if item.values[0]["cloud"] == cloud}
+    assert lengths == {load_cloud(cloud).name_on_cloud_max_length}
+
+
+def test_the_verb_names_answers_with_the_keys_of_the_vectors(tmp_path: Path) -> None:
+    answer = call(tmp_path, "names", "web", "--user-hash", "a1b2c3d4", "--json").json
+    assert (answer["version"], answer["cluster"], answer["user_hash"]) == (1, "web", "a1b2c3d4")
+    assert sorted(answer["clouds"]) == sorted(managed_clouds())
+    for item in NAMED:
+        vector = item.values[0]
+        if (vector["display_name"], vector["user_hash"]) == ("web", "a1b2c3d4"):
+            names = answer["clouds"][vector["cloud"]]
+            assert list(names)[: len(vector["derived"]) + 1] == ["name_on_cloud", *vector["derived"]]
+            assert {kind: names[kind] for kind in vector["derived"]} == vector["derived"]
+
+
+def test_a_region_is_part_of_a_name_where_the_cloud_says_so(tmp_path: Path) -> None:
+    answer = call(tmp_path, "names", "web", "--user-hash", "a1b2c3d4", "--infra", "azure/westus2", "--json")
+    assert answer.json["clouds"]["azure"]["resource_group"] == "web-a1b2c3d4-westus2"
