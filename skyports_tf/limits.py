@@ -9,6 +9,7 @@ from typing import NamedTuple
 from skyports_tf.clouds import BY_CLUSTER, PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
 from skyports_tf.config import Config
 from skyports_tf.model import Stack
+from skyports_tf.naming import USER_HASH_HELP
 from skyports_tf.pack import pack
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.rectangles import Wanted
@@ -53,7 +54,7 @@ def _mode_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
         yield Problem(
             "user-hash-unknown",
             "SkyPilot's user hash is needed for the cluster's name on the cloud, and it is unknown",
-            "set `user_hash` in the config or SKYPILOT_USER_ID; SkyPilot keeps it in ~/.sky/user_hash",
+            USER_HASH_HELP,
         )
 
 

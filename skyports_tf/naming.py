@@ -13,6 +13,8 @@ _CLUSTER_NAME = re.compile(r"[a-zA-Z]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?")
 _USER_HASH = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-]*")
 #: Folders of ours in the out folder, which no cluster may be called.
 RESERVED_NAMES = frozenset({"modules"})
+#: The way out where the user hash is needed and unknown.
+USER_HASH_HELP = "set `user_hash` in the config or SKYPILOT_USER_ID; SkyPilot keeps it in ~/.sky/user_hash"
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _DIGEST_LENGTH = 2

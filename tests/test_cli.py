@@ -480,11 +480,23 @@ def test_names_are_those_that_skypilot_makes(tmp_path: Path) -> None:
     assert answer["clouds"]["aws"] == {"name_on_cloud": "web-a1b2c3d4", "security_group": "sky-sg-web"}
 
 
-def test_names_without_a_user_hash_leave_out_what_needs_it(tmp_path: Path) -> None:
+def test_names_without_a_user_hash_say_what_needs_it_and_the_way_out(tmp_path: Path) -> None:
     with environment(HOME=str(tmp_path)):
         answer = call(tmp_path, "names", "web", "--json")
+        on_aws = call(tmp_path, "names", "web", "--infra", "aws", "--json")
     assert answer.json["user_hash"] is None
-    assert answer.json["clouds"]["aws"]["name_on_cloud"] is None
+    assert answer.json["clouds"]["aws"] == {"name_on_cloud": None, "security_group": "sky-sg-web"}
+    assert "firewall_rule" not in answer.json["clouds"]["gcp"]
+    (finding,) = answer.json["diagnostics"]
+    assert (answer.code, finding["code"]) == (1, "user-hash-unknown")
+    assert "gcp" in finding["message"] and "SKYPILOT_USER_ID" in finding["help"]
+    # the group's name there is the display name's
+    assert (on_aws.code, on_aws.json["diagnostics"]) == (0, [])
+
+
+def test_names_on_a_cloud_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+    refused = call(tmp_path, "names", "web", "--infra", "lambda", "--json")
+    assert (refused.code, refused.json["diagnostics"][0]["code"]) == (1, "cloud-unsupported")
 
 
 @pytest.mark.parametrize(

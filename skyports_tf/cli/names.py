@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,13 @@ from skyports_tf.clouds import Cloud
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.infra import ALIASES
-from skyports_tf.naming import NameTooLongError, is_cluster_name, is_user_hash, name_on_cloud
+from skyports_tf.naming import (
+    USER_HASH_HELP,
+    NameTooLongError,
+    is_cluster_name,
+    is_user_hash,
+    name_on_cloud,
+)
 from skyports_tf.report.catalog import names_text
 from skyports_tf.report.json_output import names_json
 
@@ -42,8 +48,9 @@ def names(session: Session, cluster: str, user_hash: str | None, infra: str | No
     _check(cluster, known_hash)
     region = (infra or "").partition("/")[2].partition("/")[0] or None
     found: dict[str, dict[str, str | None]] = {}
-    findings: list[Diagnostic] = []
-    for cloud in _clouds(config, infra):
+    clouds = _clouds(config, infra)
+    findings = [] if known_hash else _unknown_hash(clouds)
+    for cloud in clouds:
         try:
             found[cloud.name] = cloud_names(
                 cloud, cluster, known_hash, region, config.settings_of(cloud.name)
@@ -86,6 +93,15 @@ def _check(cluster: str, user_hash: str | None) -> None:
         raise FindingsError(findings)
 
 
+def _unknown_hash(clouds: Iterable[Cloud]) -> list[Diagnostic]:
+    """One finding for the clouds whose objects cannot be named without a user hash."""
+    needing = [cloud.name for cloud in clouds if cloud.needs_user_hash]
+    if not needing:
+        return []
+    message = f"SkyPilot's user hash is needed for the names on {', '.join(needing)}, and it is unknown"
+    return [Diagnostic("user-hash-unknown", message, help=USER_HASH_HELP)]
+
+
 def _clouds(config: Config, infra: str | None) -> list[Cloud]:
     known = config.catalog.managed()
     if infra is None:
@@ -93,6 +109,10 @@ def _clouds(config: Config, infra: str | None) -> list[Cloud]:
     cloud = infra.partition("/")[0].lower()
     cloud = ALIASES.get(cloud, cloud)
     if cloud not in known:
+        other = config.catalog.unmanaged().get(cloud)
+        if other is not None:
+            message = f"the ports of {cloud} cannot be managed: {other.reason}"
+            raise FindingsError(Diagnostic("cloud-unsupported", message, help=other.instead))
         message = f"no such cloud: {cloud!r}"
         help_text = suggest(cloud, known, f"known clouds: {', '.join(known)}")
         raise FindingsError(Diagnostic("cloud-unknown", message, help=help_text))
