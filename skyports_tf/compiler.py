@@ -98,7 +98,8 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
     findings = Findings()
     flags = _flags(request, findings)
     demands = _read_demands(request, out, flags, findings)
-    _stop_on_errors(findings)
+    # after an error nothing will be written, but what the others break is told as well
+    writing = writing and not findings.has_errors
     with locked_tree(out) if writing and (demands or request.forget) else nullcontext():
         stacks = _merge(request, out, demands, flags, findings)
         spans = {demand.place: (demand.path, demand.span) for demand in demands}
@@ -115,7 +116,7 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
 
 
 def _stop_on_errors(findings: Findings) -> None:
-    if any(item.severity == "error" for item in findings.items):
+    if findings.has_errors:
         raise FindingsError(_told(findings))
 
 

@@ -6,7 +6,7 @@ Facts: sky/task.py:Task.from_yaml_config, SkyPilot 0.14.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skyports_tf.choices import Choice, expand_choices
@@ -142,7 +142,9 @@ def _read_candidate(
         place = with_accelerator(choice, overrides.place, findings)
     if overrides.ports is not None:
         ports = overrides.ports
-    return _candidate(choice, place, ports, findings)
+    candidate = _candidate(choice, place, ports, findings)
+    # the file does not say what --infra says
+    return candidate if overrides.place is None else replace(candidate, infra_span=None)
 
 
 def _candidate(choice: Choice, place: Place, ports: PortSet, findings: Findings) -> Candidate:

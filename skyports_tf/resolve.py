@@ -53,6 +53,11 @@ class Findings:
         """Keep `items`."""
         self.items.update(dict.fromkeys(items))
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether one of them is an error."""
+        return any(item.severity == "error" for item in self.items)
+
 
 def resolve_document(
     document: TaskDocument, file: str, config: Config, flags: Flags, findings: Findings
@@ -162,13 +167,13 @@ def _region(name: str, candidate: Candidate, path: str, config: Config, findings
 def _region_finding(
     cloud: Cloud, candidate: Candidate, path: str, config: Config, region: str | None
 ) -> Diagnostic:
+    help_text = f"name it as `infra: {cloud.name}/REGION`, or as `{cloud.name}.region` in the config"
     if region is None:
-        help_text = f"name it as `infra: {cloud.name}/REGION`, or as `{cloud.name}.region` in the config"
         message = f"{cloud.name} needs a region"
         return Diagnostic("region-missing", message, path, candidate.infra_span, help=help_text)
     message = f"{region!r} is no region of {cloud.name}"
     if candidate.region:
-        return Diagnostic("region-invalid", message, path, candidate.infra_span)
+        return Diagnostic("region-invalid", message, path, candidate.infra_span, help=help_text)
     return config.finding("region-invalid", message, (cloud.name, "region"))
 
 
