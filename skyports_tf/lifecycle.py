@@ -33,6 +33,7 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.execution import Execution, Phase, Progress, ProgressEvent, RunSettings, execution_of, silent
 from skyports_tf.initialization import StackPaths, writing
 from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackClosed, StackPlan, StackStatus
+from skyports_tf.ssh import opened_ssh
 from skyports_tf.state import (
     is_unfinished,
     mark_finished,
@@ -136,6 +137,7 @@ def _plan(execution: Execution, out: str, closing: Mapping[str, Any] | None = No
             resource_counts(run.record),
             outputs_changed=outputs_changed(run.record),
             warnings=execution.warnings(run.record),
+            ssh=opened_ssh(run.record, stack),
         )
         if closing is None and not plan.counts.any and not plan.outputs_changed:
             (paths.folder / PLAN_FILE).unlink(missing_ok=True)

@@ -144,7 +144,8 @@ class Stack:
     `rules` say what opens, one range and one source each; `packed` are the rules as the cloud
     holds them; `names` are the names of its objects, by kind. `settings` are the
     cloud's own values, such as `vpc`, and `backend` the kind and settings of the Terraform backend
-    (None: local).
+    (None: local). `ssh_ports` are open to `ssh_sources` where SSH is ours to open; `sky_config` is
+    what SkyPilot's own config must say, empty where it need not say anything.
     """
 
     cluster: str
@@ -155,11 +156,13 @@ class Stack:
     rules: tuple[IngressRule, ...] = ()
     packed: tuple[PackedRule, ...] = ()
     ssh_sources: tuple[Source, ...] = ()
+    ssh_ports: tuple[int, ...] = ()
     name_on_cloud: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str | int | bool] = field(default_factory=dict)
     backend: tuple[str, Mapping[str, Any]] | None = None
+    sky_config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def directory(self) -> str:
@@ -241,7 +244,8 @@ class ResourceCounts:
 class StackPlan:
     """A saved plan: `plan_file` is its path, None where the plan is empty and nothing was kept.
 
-    `plan_digest` is the SHA-256 of that file, `warnings` are Terraform's own.
+    `plan_digest` is the SHA-256 of that file, `warnings` are Terraform's own. `ssh` is what opens
+    for SSH beside the ports.
     """
 
     stack: Stack
@@ -251,6 +255,7 @@ class StackPlan:
     outputs_changed: bool = False
     plan_digest: str | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    ssh: tuple[PortRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

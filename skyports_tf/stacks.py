@@ -16,6 +16,7 @@ from skyports_tf.pack import pack, pack_rules, wanted_of
 from skyports_tf.ports import PortSet
 from skyports_tf.rectangles import RuleShape
 from skyports_tf.resolve import Place
+from skyports_tf.sky_config import fill_names
 
 
 def build_stack(
@@ -27,8 +28,9 @@ def build_stack(
     mode: StackMode = flags.mode or given.get("mode") or (old.mode if old else cloud.modes[0])
     settings = {name: cloud.setting(given, name, place.cluster) for name in cloud.settings}
     named = _name_on_cloud(place.cluster, cloud, flags.user_hash, old)
+    names = cloud.names_of(place.cluster, mode, named, {**settings, "region": place.region})
     rules = pack_rules(entries)
-    is_ours = bool(cloud.ssh_ports) and mode == "takeover"
+    ssh_ports = cloud.ssh_ports if mode == "takeover" else ()
     return Stack(
         cluster=place.cluster,
         cloud=place.cloud,
@@ -37,12 +39,14 @@ def build_stack(
         entries=entries,
         rules=rules,
         packed=tuple(_packed(rules, cloud, shape_of(cloud, config), old.packed if old else ())),
-        ssh_sources=ssh_sources_of(place.cluster, config, flags) if is_ours else (),
+        ssh_sources=ssh_sources_of(place.cluster, config, flags) if ssh_ports else (),
+        ssh_ports=ssh_ports,
         name_on_cloud=named,
-        names=cloud.names_of(place.cluster, mode, named, {**settings, "region": place.region}),
+        names=names,
         tags=dict(sorted(config.tags.items())),
         settings=settings,
         backend=(config.backend_kind, config.backend),
+        sky_config=fill_names(cloud.sky_config, {**names, "cluster": place.cluster}) if rules else {},
     )
 
 

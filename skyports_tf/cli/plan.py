@@ -15,6 +15,7 @@ from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
 from skyports_tf.model import Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
+from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.text import exposure_warnings, plan_text
 
 CHANGES = 2
@@ -68,6 +69,8 @@ def answer_plan(session: Session, compilation: Compilation, planned: Outcome[Sta
         answer_json(session, compilation, plans, planned.diagnostics)
     elif plans or not planned.failures:
         session.echo(plan_text(plans))
+        if told := sky_config_text(compilation.out, [item.stack for item in plans]):
+            session.echo(f"\n{told}")
 
 
 def answer_json(

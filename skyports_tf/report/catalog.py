@@ -38,14 +38,15 @@ def _managed_lines(cloud: Cloud) -> list[str]:
         ("sources", ", ".join(cloud.sources).replace("_", " ")),
         ("protocols", ", ".join(cloud.protocols)),
         ("modes", ", ".join(cloud.modes)),
+        ("takeover", cloud.takeover),
     ]
     if cloud.required_settings:
         rows.append(("needs", ", ".join(f"{cloud.name}.{name}" for name in cloud.required_settings)))
     for limit in cloud.limits.values():
         most = f", up to {limit.maximum}" if limit.maximum else ""
         raised = f" (set by {cloud.name}.{limit.setting}{most})" if limit.setting else ""
-        unverified = ", not verified" if limit.unverified else ""
-        rows.append(("limit", f"{limit.value}: {limit.quota}{unverified}{raised}"))
+        known = f"{'not verified; ' if limit.unverified else ''}source: {limit.source}"
+        rows.append(("limit", f"{limit.value}: {limit.quota}{raised}; {known}"))
     return [f"{style(cloud.name, 'bold', 'green')}  {cloud.title}", *_wrapped(rows)]
 
 

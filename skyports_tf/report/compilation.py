@@ -7,13 +7,14 @@ import os
 from skyports_tf.compiler import Compilation
 from skyports_tf.diagnostics import visible
 from skyports_tf.report.rules import stack_ports
+from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.style import columns, count
 
 _MOST_STACKS = 20
 
 
 def compiled_text(compilation: Compilation) -> str:
-    """The stacks that were written, each with its ports, then how many files were."""
+    """The stacks that were written, each with its ports, how many files were, and SkyPilot's config."""
     rows = [
         (visible(os.path.join(compilation.out, item.stack.directory)), ", ".join(stack_ports(item.stack)))
         for item in compilation.stacks
@@ -22,7 +23,8 @@ def compiled_text(compilation: Compilation) -> str:
     lines = columns(((folder, ports or "no port") for folder, ports in rows[:_MOST_STACKS]), looks=("bold",))
     if len(rows) > _MOST_STACKS:
         lines.append(f"  and {len(rows) - _MOST_STACKS} more")
-    return "\n".join([*lines, _written(compilation)])
+    told = sky_config_text(compilation.out, [item.stack for item in compilation.stacks])
+    return "\n".join([*lines, _written(compilation), *([told] if told else [])])
 
 
 def _written(compilation: Compilation) -> str:

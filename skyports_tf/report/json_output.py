@@ -43,7 +43,12 @@ def compiled_json(compiled: CompiledStack) -> Json:
     """A stack of `compile`: what it is, its files relative to its folder, and whether they changed."""
     prefix = f"{compiled.stack.directory}/"
     files = sorted(item.path.removeprefix(prefix) for item in compiled.files if item.path.startswith(prefix))
-    return {**_stack_json(compiled.stack), "files": files, "changed": compiled.changed}
+    return {
+        **_stack_json(compiled.stack),
+        "files": files,
+        "changed": compiled.changed,
+        "sky_config": compiled.stack.sky_config or None,
+    }
 
 
 def kept_json(stack: Stack, files: Iterable[str]) -> Json:
@@ -106,9 +111,12 @@ def _managed_json(cloud: Cloud) -> Json:
                 "quota": limit.quota,
                 "setting": limit.setting,
                 "maximum": limit.maximum,
+                "source": limit.source,
+                "unverified": limit.unverified,
             }
             for name, limit in cloud.limits.items()
         },
+        "takeover": cloud.takeover,
         "reason": None,
         "instead": None,
     }
@@ -124,6 +132,7 @@ def _unmanaged_json(cloud: UnmanagedCloud) -> Json:
         "protocols": [],
         "modes": [],
         "limits": {},
+        "takeover": None,
         "reason": cloud.reason,
         "instead": cloud.instead,
     }

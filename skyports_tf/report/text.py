@@ -27,6 +27,7 @@ def plan_block(plan: StackPlan) -> str:
     """One stack's changes, with the warning where a port opens to every address."""
     lines = [_heading(plan.stack)]
     lines += _change_lines(plan.changes) or [f"  {_quiet_change(plan)}"]
+    lines += _ssh_lines(plan.ssh)
     lines += _internet_warning(plan.changes)
     return "\n".join(lines)
 
@@ -121,6 +122,16 @@ def _quiet_change(plan: StackPlan) -> str:
     if plan.counts.any:
         return f"no port changes, but Terraform has {_resources(plan.counts)}"
     return "no port changes; apply records the nodes" if plan.outputs_changed else "no changes"
+
+
+def _ssh_lines(ssh: Sequence[PortRule]) -> list[str]:
+    """What opens for SSH, in one quiet line."""
+    if not ssh:
+        return []
+    ports, sources = ", ".join(map(range_text, ssh)), ssh[0].sources
+    reach = TO_THE_INTERNET if any(map(is_internet, sources)) else ""
+    (line,) = columns([(f"  also ssh: tcp {ports}", ", ".join(sources), reach)], indent=0)
+    return [style(line, "dim")]
 
 
 def _internet_warning(changes: PortChanges) -> list[str]:
