@@ -2,12 +2,12 @@
 
 The package is a straight pipeline; a file imports only from files before it:
 
-    read      source, schema, task, config
-    model     ports, hcl, model, naming, clouds
-    resolve   resolve, pack
-    render    render
-    write     ledger, write
-    run       terraform, lifecycle
+    read      source, schema, task, config        parts in text/ and tasks/
+    model     ports, sources, hcl, model, naming, clouds
+    resolve   grants, resolve, pack, stacks, limits        parts in packing/
+    render    ledger, tree, render
+    write     write, compiler
+    run       terraform, lifecycle        parts in running/
     report    report/, cli/
 """
 

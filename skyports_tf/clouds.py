@@ -12,7 +12,7 @@ from typing import Any
 import skyports_tf.templates
 from skyports_tf.manifest import read_manifest
 from skyports_tf.model import Protocol, StackMode
-from skyports_tf.rectangles import RuleShape
+from skyports_tf.packing.rectangles import RuleShape
 from skyports_tf.source import read_yaml
 from skyports_tf.sources import SourceKind
 

@@ -26,7 +26,7 @@ from skyports_tf.resolve import (
 from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.stacks import build_stack
 from skyports_tf.task import TaskOverrides, read_tasks
-from skyports_tf.textfile import read_text
+from skyports_tf.text.textfile import read_text
 from skyports_tf.tree import all_stacks, stacks_of
 from skyports_tf.write import changed_files, locked_tree, write_files
 

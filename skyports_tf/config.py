@@ -11,12 +11,12 @@ from typing import Any
 from skyports_tf.backends import STATE_KEYS, setting_problem
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
-from skyports_tf.infra import ALIASES
 from skyports_tf.model import Protocol
 from skyports_tf.ports import PortError, PortRange, parse_port_range
 from skyports_tf.schema import schema_findings, schema_of
 from skyports_tf.source import YamlDocument, read_yaml
 from skyports_tf.sources import Source, SourceError, parse_source
+from skyports_tf.tasks.infra import ALIASES
 
 CONFIG_NAME = "skyports.yaml"
 DEFAULT_OUT = "infra"

@@ -17,7 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from skyports_tf.changes import (
+from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
+from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackClosed, StackPlan, StackStatus
+from skyports_tf.running.changes import (
     needs_outputs,
     needs_plan,
     output_rules,
@@ -28,13 +30,19 @@ from skyports_tf.changes import (
     resource_counts,
     stack_rules,
 )
-from skyports_tf.contents import has_packed_rules, packed_changes, packed_rules
-from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
-from skyports_tf.execution import Execution, Phase, Progress, ProgressEvent, RunSettings, execution_of, silent
-from skyports_tf.initialization import StackPaths, writing
-from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackClosed, StackPlan, StackStatus
-from skyports_tf.ssh import opened_ssh
-from skyports_tf.state import (
+from skyports_tf.running.contents import has_packed_rules, packed_changes, packed_rules
+from skyports_tf.running.execution import (
+    Execution,
+    Phase,
+    Progress,
+    ProgressEvent,
+    RunSettings,
+    execution_of,
+    silent,
+)
+from skyports_tf.running.initialization import StackPaths, writing
+from skyports_tf.running.ssh import opened_ssh
+from skyports_tf.running.state import (
     is_unfinished,
     mark_finished,
     mark_unfinished,
@@ -45,7 +53,7 @@ from skyports_tf.state import (
     status_of,
     with_tasks,
 )
-from skyports_tf.stream import Record
+from skyports_tf.running.stream import Record
 from skyports_tf.terraform import Run, read_json
 
 __all__ = [

@@ -11,8 +11,8 @@ from skyports_tf.config import Config
 from skyports_tf.model import Stack
 from skyports_tf.naming import USER_HASH_HELP
 from skyports_tf.pack import pack
+from skyports_tf.packing.rectangles import Wanted
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.rectangles import Wanted
 from skyports_tf.stacks import allowed, shape_of
 
 

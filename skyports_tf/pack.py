@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from skyports_tf.identity import batched_rules, keyed_rules
 from skyports_tf.model import Grant, IngressRule, LedgerEntry, PackedRule, Protocol
+from skyports_tf.packing.identity import batched_rules, keyed_rules
+from skyports_tf.packing.rectangles import Ports, RuleShape, Sources, Wanted, rectangles
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.rectangles import Ports, RuleShape, Sources, Wanted, rectangles
 from skyports_tf.sources import Source
 
 _DESCRIPTION_LENGTH = 255

@@ -14,9 +14,9 @@ from typing import Any, Final
 import yaml
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Severity, Span
-from skyports_tf.nodes import KeyPath, check_aliases, find_node, located, part_of, span_of
-from skyports_tf.syntax import explain_syntax
-from skyports_tf.textfile import read_text
+from skyports_tf.text.nodes import KeyPath, check_aliases, find_node, located, part_of, span_of
+from skyports_tf.text.syntax import explain_syntax
+from skyports_tf.text.textfile import read_text
 
 #: Deeper nesting than this is no task file; SkyPilot's own recursion ends not far above it.
 MOST_NESTING: Final = 200

@@ -13,8 +13,8 @@ from skyports_tf.grants import Flags, ssh_sources_of
 from skyports_tf.model import IngressRule, LedgerEntry, PackedRule, Stack, StackMode
 from skyports_tf.naming import NameTooLongError, name_on_cloud, name_on_cloud_pattern
 from skyports_tf.pack import pack, pack_rules, wanted_of
+from skyports_tf.packing.rectangles import RuleShape
 from skyports_tf.ports import PortSet
-from skyports_tf.rectangles import RuleShape
 from skyports_tf.resolve import Place
 from skyports_tf.sky_config import fill_names
 

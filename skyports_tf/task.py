@@ -10,20 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.findings import Findings
-from skyports_tf.header import (
+from skyports_tf.model import DocumentKind, TaskDocument
+from skyports_tf.schema import kind_of
+from skyports_tf.source import YamlDocument, YamlFile, read_yaml
+from skyports_tf.tasks.findings import Findings
+from skyports_tf.tasks.header import (
     check_group_header,
     check_job_names,
     is_chain_header,
     is_group,
     read_chain_header,
 )
-from skyports_tf.infra import InfraError, parse_infra
-from skyports_tf.model import DocumentKind, TaskDocument
-from skyports_tf.onetask import Overrides, read_task
-from skyports_tf.schema import kind_of
-from skyports_tf.source import YamlDocument, YamlFile, read_yaml
-from skyports_tf.taskports import port_option_conflict, read_port_options
+from skyports_tf.tasks.infra import InfraError, parse_infra
+from skyports_tf.tasks.onetask import Overrides, read_task
+from skyports_tf.tasks.taskports import port_option_conflict, read_port_options
 
 
 @dataclass(frozen=True, slots=True)

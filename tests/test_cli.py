@@ -96,7 +96,7 @@ def test_verbs_on_clusters_load_no_compiler(verb: str) -> None:
 def test_compile_loads_nothing_that_runs_terraform() -> None:
     code = (
         "import sys; import skyports_tf.cli.compile, skyports_tf.report.compilation;"
-        "running = {'python_terraform', 'skyports_tf.lifecycle', 'skyports_tf.stream'};"
+        "running = {'python_terraform', 'skyports_tf.lifecycle', 'skyports_tf.running.stream'};"
         "print(sorted(running & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

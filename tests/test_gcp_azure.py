@@ -14,8 +14,8 @@ from skyports_tf.clouds import load_cloud
 from skyports_tf.lifecycle import RunSettings, apply_plan, close_stack, plan_close, plan_stack, read_status
 from skyports_tf.model import Stack, StackPlan, StackStatus
 from skyports_tf.pack import pack
+from skyports_tf.packing.rectangles import RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.rectangles import RuleShape, Wanted
 from skyports_tf.sources import parse_source
 from tests.support.project import Project, working_in
 from tests.support.schema_cloud import SchemaCloud, schema_mirror

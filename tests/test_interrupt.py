@@ -15,13 +15,13 @@ from typing import IO
 
 import pytest
 
-from skyports_tf import child
-from skyports_tf.child import Signals, run_child, watch_signals
 from skyports_tf.diagnostics import InterruptedRunError, TerraformError
-from skyports_tf.execution import Execution, ProgressEvent
-from skyports_tf.initialization import StackPaths
 from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack, read_status
 from skyports_tf.model import Stack
+from skyports_tf.running import child
+from skyports_tf.running.child import Signals, run_child, watch_signals
+from skyports_tf.running.execution import Execution, ProgressEvent
+from skyports_tf.running.initialization import StackPaths
 from tests.support.local_aws import MotoServer
 from tests.support.stacks import aws_stack, compile_stack, rule, write_local_stack, write_program
 
@@ -33,7 +33,7 @@ APPLY = """
 import signal, sys
 for name in ("SIGINT", "SIGHUP"):
     signal.signal(getattr(signal, name), signal.default_int_handler)
-from skyports_tf import child
+from skyports_tf.running import child
 from skyports_tf.diagnostics import SkyportsError
 from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack
 from tests.test_interrupt import STACKS

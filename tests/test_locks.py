@@ -11,7 +11,6 @@ from pathlib import Path
 import boto3
 import pytest
 
-from skyports_tf.child import Signals
 from skyports_tf.diagnostics import FindingsError, TerraformError
 from skyports_tf.lifecycle import (
     PLAN_FILE,
@@ -22,6 +21,7 @@ from skyports_tf.lifecycle import (
     plan_stack,
     read_status,
 )
+from skyports_tf.running.child import Signals
 from skyports_tf.terraform import Program, Terraform
 from tests.support.local_aws import MotoServer
 from tests.support.stacks import ANYWHERE, aws_stack, compile_stack, rule, write_local_stack, write_program

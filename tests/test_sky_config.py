@@ -14,11 +14,11 @@ import yaml
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackPlan
 from skyports_tf.report.text import plan_text
+from skyports_tf.running.ssh import opened_ssh
+from skyports_tf.running.stream import PlannedChange, Record, Resource
 from skyports_tf.schema import schema_of
 from skyports_tf.sky_config import fill_names, sky_config_yaml
 from skyports_tf.sources import parse_source
-from skyports_tf.ssh import opened_ssh
-from skyports_tf.stream import PlannedChange, Record, Resource
 from tests.support.command_line import Answer, call
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project

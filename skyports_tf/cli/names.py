@@ -16,7 +16,6 @@ from skyports_tf.cli.options import json_option
 from skyports_tf.clouds import Cloud
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
-from skyports_tf.infra import ALIASES
 from skyports_tf.naming import (
     USER_HASH_HELP,
     NameTooLongError,
@@ -26,6 +25,7 @@ from skyports_tf.naming import (
 )
 from skyports_tf.report.catalog import names_text
 from skyports_tf.report.json_output import names_json
+from skyports_tf.tasks.infra import ALIASES
 
 #: No settings of the config's.
 NOTHING: Mapping[str, Any] = MappingProxyType({})

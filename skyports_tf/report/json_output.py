@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyports_tf.changes import group_rules, stack_rules
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import (
     PortChanges,
@@ -19,6 +18,7 @@ from skyports_tf.model import (
 from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.endpoints import endpoints
 from skyports_tf.report.rules import port_texts, stack_ports, task_files
+from skyports_tf.running.changes import group_rules, stack_rules
 
 if TYPE_CHECKING:
     from skyports_tf.clouds import Cloud, UnmanagedCloud

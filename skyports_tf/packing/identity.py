@@ -12,8 +12,8 @@ from itertools import product
 from typing import TypeAlias
 
 from skyports_tf.model import PackedRule, Protocol
+from skyports_tf.packing.rectangles import Ports, Rectangle, Sources
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.rectangles import Ports, Rectangle, Sources
 
 
 def keyed_rules(

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.findings import Findings
-from skyports_tf.nodes import KeyPath
 from skyports_tf.ports import (
     FIRST_PORT,
     LAST_PORT,
@@ -20,6 +18,8 @@ from skyports_tf.ports import (
     parse_port_range,
     port_tokens,
 )
+from skyports_tf.tasks.findings import Findings
+from skyports_tf.text.nodes import KeyPath
 
 _NONE = "none"
 

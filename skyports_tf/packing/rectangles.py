@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from skyports_tf.cover import minimum_cover
 from skyports_tf.model import Protocol
+from skyports_tf.packing.cover import minimum_cover
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source, SourceKind
 

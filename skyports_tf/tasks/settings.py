@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from skyports_tf import quantities
-from skyports_tf.choices import Choice, is_memory_size
 from skyports_tf.diagnostics import suggest
-from skyports_tf.findings import Findings
-from skyports_tf.infra import InfraError, Place, check_shape, known_cloud, parse_infra
-from skyports_tf.mounts import check_volumes
+from skyports_tf.tasks import quantities
+from skyports_tf.tasks.choices import Choice, is_memory_size
+from skyports_tf.tasks.findings import Findings
+from skyports_tf.tasks.infra import InfraError, Place, check_shape, known_cloud, parse_infra
+from skyports_tf.tasks.mounts import check_volumes
 
 WAIT_MODES: Final = ("jobs_and_ssh", "jobs", "none")
 _GKE_TPUS: Final = frozenset(

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.nodes import KeyPath
 from skyports_tf.source import YamlDocument
+from skyports_tf.text.nodes import KeyPath
 
 #: After so many errors the rest of a document is counted, not told.
 MOST_ERRORS: Final = 1000

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import product
 
-from skyports_tf.changes import OpenRule, Rules, group_rules, is_content_key, planned_rules
 from skyports_tf.model import PortChanges, Stack
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.stream import Record
+from skyports_tf.running.changes import OpenRule, Rules, group_rules, is_content_key, planned_rules
+from skyports_tf.running.stream import Record
 
 #: Ports by protocol and source.
 _Reach = dict[tuple[str, str], PortSet]

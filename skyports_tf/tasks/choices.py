@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from skyports_tf.findings import Findings
 from skyports_tf.model import CandidatesKind
-from skyports_tf.nodes import KeyPath
+from skyports_tf.tasks.findings import Findings
+from skyports_tf.text.nodes import KeyPath
 
 _MEMORY_SIZE = re.compile(r"^[0-9]+[GgMmTt][Bb]\+?$")
 

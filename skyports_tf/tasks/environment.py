@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from skyports_tf.findings import Findings
+from skyports_tf.tasks.findings import Findings
 
 #: The parts of a task in which `$NAME` and `${NAME}` are filled in; `resources` is not among them.
 FILLED: Final = ("file_mounts", "service", "workdir", "volumes")

@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from skyports_tf.diagnostics import suggest
-from skyports_tf.findings import Findings
-from skyports_tf.nodes import KeyPath
+from skyports_tf.tasks.findings import Findings
+from skyports_tf.text.nodes import KeyPath
 
 STORES: Final = ("s3", "gcs", "azure", "r2", "ibm", "oci", "nebius", "coreweave", "vastdata", "hf", "volume")
 MODES: Final = ("mount", "copy", "mount_cached")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skyports_tf.changes import PORT_RULE, OpenRule, group_rules
 from skyports_tf.model import PortRule, Stack
-from skyports_tf.stream import Record
+from skyports_tf.running.changes import PORT_RULE, OpenRule, group_rules
+from skyports_tf.running.stream import Record
 
 SSH_RULE = "ssh"
 

@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from skyports_tf.changes import (
+from skyports_tf.model import Stack, StackStatus
+from skyports_tf.running.changes import (
     OpenRule,
     endpoints_of,
     group_rules,
@@ -21,10 +22,9 @@ from skyports_tf.changes import (
     stack_rules,
     state_rules,
 )
-from skyports_tf.contents import packed_rules, told_rules
-from skyports_tf.execution import Execution
-from skyports_tf.initialization import StackPaths, writing
-from skyports_tf.model import Stack, StackStatus
+from skyports_tf.running.contents import packed_rules, told_rules
+from skyports_tf.running.execution import Execution
+from skyports_tf.running.initialization import StackPaths, writing
 from skyports_tf.terraform import read_json
 
 _MARK = "skyports.unfinished"

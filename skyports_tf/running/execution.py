@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from skyports_tf.child import Signals, watch_signals
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
-from skyports_tf.initialization import StackPaths, needs_init, run_init
 from skyports_tf.model import Stack
-from skyports_tf.stream import Event, Record, Step
+from skyports_tf.running.child import Signals, watch_signals
+from skyports_tf.running.initialization import StackPaths, needs_init, run_init
+from skyports_tf.running.stream import Event, Record, Step
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
 Phase = Literal["init", "plan", "apply", "destroy", "verify"]

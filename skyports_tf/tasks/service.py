@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from skyports_tf.findings import Findings
 from skyports_tf.ports import FIRST_PORT, LAST_PORT
+from skyports_tf.tasks.findings import Findings
 
 _INSTANCE_AWARE = "instance_aware_least_load"
 #: Keys of `service` that a pool cannot have.

@@ -9,19 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from skyports_tf.choices import Choice, expand_choices
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.environment import Environment, fill_variables, read_environment
-from skyports_tf.findings import Findings
-from skyports_tf.infra import Place
 from skyports_tf.model import Candidate, Task
-from skyports_tf.mounts import check_file_mounts, check_volume_mounts, is_disk
-from skyports_tf.nodes import KeyPath
 from skyports_tf.ports import PortSet
 from skyports_tf.schema import schema_findings
-from skyports_tf.service import check_service
-from skyports_tf.settings import check_image_copy, check_overlaid, check_settings, place_of, with_accelerator
-from skyports_tf.taskports import check_spelling, read_ports
+from skyports_tf.tasks.choices import Choice, expand_choices
+from skyports_tf.tasks.environment import Environment, fill_variables, read_environment
+from skyports_tf.tasks.findings import Findings
+from skyports_tf.tasks.infra import Place
+from skyports_tf.tasks.mounts import check_file_mounts, check_volume_mounts, is_disk
+from skyports_tf.tasks.service import check_service
+from skyports_tf.tasks.settings import (
+    check_image_copy,
+    check_overlaid,
+    check_settings,
+    place_of,
+    with_accelerator,
+)
+from skyports_tf.tasks.taskports import check_spelling, read_ports
+from skyports_tf.text.nodes import KeyPath
 
 _IGNORED_KEY = "_user_specified_yaml"
 

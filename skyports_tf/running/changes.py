@@ -14,8 +14,8 @@ from typing import Any
 
 from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange, Stack
 from skyports_tf.ports import FIRST_PORT, LAST_PORT
+from skyports_tf.running.stream import Record
 from skyports_tf.sources import SourceError, parse_source
-from skyports_tf.stream import Record
 
 PORT_RULE = "port"
 

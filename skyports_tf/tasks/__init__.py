@@ -1,0 +1,1 @@
+"""What a SkyPilot task file may say, part by part (entry: task.py)."""
