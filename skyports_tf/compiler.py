@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from skyports_tf.clouds import Catalog
 from skyports_tf.config import Config
@@ -27,7 +29,7 @@ from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.stacks import build_stack
 from skyports_tf.task import TaskOverrides, read_tasks
 from skyports_tf.text.textfile import read_text
-from skyports_tf.tree import all_stacks, stacks_of
+from skyports_tf.tree import all_stacks, folders_of, stacks_of
 from skyports_tf.write import changed_files, locked_tree, write_files
 
 
@@ -82,7 +84,8 @@ def compile_tasks(request: CompileRequest) -> Compilation:
 
     Raises `FindingsError` with the findings of all files.
     """
-    return _compile(request, writing=False)
+    with _paused_collection():
+        return _compile(request, writing=False)
 
 
 def compile_tree(request: CompileRequest) -> Compilation:
@@ -90,7 +93,20 @@ def compile_tree(request: CompileRequest) -> Compilation:
 
     Raises `FindingsError` with the findings of all files, and then nothing is written.
     """
-    return _compile(request, writing=True)
+    with _paused_collection():
+        return _compile(request, writing=True)
+
+
+@contextmanager
+def _paused_collection() -> Iterator[None]:
+    """No search for cycles meanwhile: a compile makes none, and of ten thousand tasks it would be long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _compile(request: CompileRequest, writing: bool) -> Compilation:
@@ -160,13 +176,27 @@ def _parse_sources(texts: Iterable[str], option: str, findings: Findings) -> tup
 
 def _read_demands(request: CompileRequest, out: str, flags: Flags, findings: Findings) -> list[Demand]:
     demands: list[Demand] = []
-    base = os.path.dirname(os.path.abspath(out))
+    ledger_name = _ledger_names(out)
     for path in dict.fromkeys(request.tasks):
         document = _read(path, request.overrides, findings)
         if document is not None:
-            file = os.path.relpath(os.path.abspath(path), base).replace(os.sep, "/")
+            file = ledger_name(path)
             demands.extend(resolve_document(document, file, request.config, flags, findings))
     return demands
+
+
+def _ledger_names(out: str) -> Callable[[str], str]:
+    """How the ledgers of `out` call a file: relative to the folder that holds `out`."""
+    here = str(Path.cwd())
+    base = os.path.dirname(os.path.normpath(os.path.join(here, out)))
+
+    def name(path: str) -> str:
+        full = os.path.normpath(os.path.join(here, path))
+        if full.startswith(f"{base}{os.sep}"):
+            return full[len(base) + 1 :].replace(os.sep, "/")
+        return os.path.relpath(full, base).replace(os.sep, "/")
+
+    return name
 
 
 def _read(path: str, overrides: TaskOverrides, findings: Findings) -> TaskDocument | None:
@@ -192,7 +222,7 @@ def _merge(
         asked[demand.place].append(demand.entry)
         files[demand.place.cluster].add(demand.entry.file)
     stacks: dict[Place, Stack] = {}
-    for cluster in files:
+    for cluster in folders_of(out).intersection(files):
         stacks.update((place_of(stack), stack) for stack in stacks_of(out, cluster))
     forgotten = _forget(request, out, stacks, findings)
     retain = request.config.retain if flags.retain is None else flags.retain
@@ -224,9 +254,9 @@ def _forget(
     if not request.forget:
         return forgotten
     known = stacks_of(out, request.cluster) if request.cluster else all_stacks(out)
-    base = os.path.dirname(os.path.abspath(out))
+    ledger_name = _ledger_names(out)
     for name in request.forget:
-        file = os.path.relpath(os.path.abspath(name), base).replace(os.sep, "/")
+        file = ledger_name(name)
         matches = [
             (stack, entry)
             for stack in known

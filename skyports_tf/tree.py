@@ -17,6 +17,14 @@ def stacks_of(out: str, cluster: str) -> tuple[Stack, ...]:
     return tuple(read_stack(out, directory) for directory in _directories_of(out, cluster))
 
 
+def folders_of(out: str) -> frozenset[str]:
+    """What lies in the tree `out`, by name: one look instead of one for each cluster."""
+    try:
+        return frozenset(os.listdir(out))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
 def all_stacks(out: str) -> tuple[Stack, ...]:
     """Every stack of the tree `out`, sorted by folder."""
     return tuple(stack for cluster in _clusters_of(out) for stack in stacks_of(out, cluster))

@@ -49,8 +49,15 @@ def changed_files(out: str, files: Sequence[GeneratedFile]) -> tuple[GeneratedFi
     """
     changed = []
     findings = []
+    absent: dict[str, bool] = {}
     for file in files:
         path = os.path.join(out, file.path)
+        folder = os.path.dirname(path)
+        if folder not in absent:
+            absent[folder] = _is_absent(folder)
+        if absent[folder]:
+            changed.append(file)
+            continue
         try:
             found = _read(path)
         except OSError as error:
@@ -116,6 +123,16 @@ def _read(path: str) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
+
+
+def _is_absent(folder: str) -> bool:
+    try:
+        os.stat(folder)
+    except FileNotFoundError:
+        return True
+    except OSError:  # told with the file
+        return False
+    return False
 
 
 def _is_ours(path: str, text: bytes) -> bool:
