@@ -1,7 +1,8 @@
 """Golden trees: a folder a case, compiled and compared byte for byte.
 
-tests/golden/<cloud>/<case>/ holds task files, a skyports.yaml, and either expected/ (the tree)
-or expected.txt (what refuses it). `make golden` writes them anew.
+tests/golden/<cloud>/<case>/ holds task files, a skyports.yaml, and either expected/ (the tree
+without the module) or expected.txt (what refuses it); tests/golden/<cloud>/module/ is the module.
+`make golden` writes them anew.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.golden import CASES, compiled
+from tests.support.golden import CASES, MODULE, compiled
 from tests.support.project import tree_of
 
 
@@ -19,7 +20,11 @@ from tests.support.project import tree_of
 def test_a_case_compiles_to_its_golden_tree(case: Path, tmp_path: Path) -> None:
     answer = compiled(case, tmp_path)
     if answer is None:
-        assert tree_of(tmp_path / "infra") == tree_of(case / "expected"), "`make golden`, and read the diff"
+        module = {
+            f"modules/{case.parent.name}/{name}": text for name, text in tree_of(case.parent / MODULE).items()
+        }
+        golden = tree_of(case / "expected") | module
+        assert tree_of(tmp_path / "infra") == golden, "`make golden`, and read the diff"
         assert not (case / "expected.txt").exists()
     else:
         assert answer == (case / "expected.txt").read_text(encoding="utf-8")

@@ -13,6 +13,8 @@ from tests.support.installs import ROOT
 from tests.support.project import Project
 
 EXAMPLES = ROOT / "examples"
+#: The folder beside the cases that holds the cloud's module.
+MODULE = "module"
 CASES = sorted(path.parent for path in (ROOT / "tests" / "golden").glob("*/*/skyports.yaml"))
 
 
@@ -41,15 +43,18 @@ def compiled(case: Path, folder: Path) -> str | None:
 
 
 def rewrite(case: Path) -> None:
-    """Write what the case compiles to."""
+    """Write what the case compiles to; the module is the same for every case and stands beside them."""
     shutil.rmtree(case / "expected", ignore_errors=True)
     (case / "expected.txt").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         answer = compiled(case, Path(folder))
-        if answer is None:
-            shutil.copytree(Path(folder, "infra"), case / "expected")
-        else:
+        if answer is not None:
             (case / "expected.txt").write_text(answer, encoding="utf-8")
+            return
+        shutil.rmtree(case.parent / MODULE, ignore_errors=True)
+        shutil.copytree(Path(folder, "infra", "modules", case.parent.name), case.parent / MODULE)
+        shutil.rmtree(Path(folder, "infra", "modules"))
+        shutil.copytree(Path(folder, "infra"), case / "expected")
 
 
 def main() -> None:
