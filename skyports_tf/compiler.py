@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -84,8 +83,7 @@ def compile_tasks(request: CompileRequest) -> Compilation:
 
     Raises `FindingsError` with the findings of all files.
     """
-    with _paused_collection():
-        return _compile(request, writing=False)
+    return _compile(request, writing=False)
 
 
 def compile_tree(request: CompileRequest) -> Compilation:
@@ -93,20 +91,7 @@ def compile_tree(request: CompileRequest) -> Compilation:
 
     Raises `FindingsError` with the findings of all files, and then nothing is written.
     """
-    with _paused_collection():
-        return _compile(request, writing=True)
-
-
-@contextmanager
-def _paused_collection() -> Iterator[None]:
-    """No search for cycles meanwhile: a compile makes none, and of ten thousand tasks it would be long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    return _compile(request, writing=True)
 
 
 def _compile(request: CompileRequest, writing: bool) -> Compilation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 Value: TypeAlias = "str | bool | int | Sequence[Value] | Mapping[str, Value] | None"
@@ -52,6 +53,7 @@ def spell_inline(value: Mapping[str, Value]) -> Expression:
     return Expression(f"{{ {', '.join(f'{key(name)} = {spell(item)}' for name, item in value.items())} }}")
 
 
+@lru_cache(maxsize=4096)
 def quote(text: str) -> str:
     """`text` as a quoted HCL template without interpolation."""
     if "\0" in text:

@@ -21,6 +21,8 @@ from skyports_tf.sources import Source, parse_source
 
 LEDGER_NAME = "stack.json"
 LEDGER_VERSION = 1
+# one encoder for all: json.dumps looks its arguments over at every call
+_encode = json.JSONEncoder().encode
 #: What the file's first key says, so that a person knows and `write` can tell it is ours.
 GENERATED_BY = "skyports-tf; do not edit, the task files are the source"
 
@@ -99,12 +101,10 @@ def ledger_text(stack: Stack) -> str:
         "name_on_cloud": stack.name_on_cloud,
         "ssh_sources": [str(source) for source in stack.ssh_sources],
     }
-    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
+    lines = [f"  {_encode(name)}: {_encode(value)}" for name, value in head.items()]
     lines.append(f'  "tasks": {_array([_entry_text(entry) for entry in stack.entries], 2)}')
     if {rule.key for rule in stack.packed} - {rule.key for rule in stack.rules}:
-        lines.append(
-            f'  "packed": {_array([json.dumps(_packed_document(rule)) for rule in stack.packed], 2)}'
-        )
+        lines.append(f'  "packed": {_array([_encode(_packed_document(rule)) for rule in stack.packed], 2)}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -119,10 +119,10 @@ def _packed_document(rule: PackedRule) -> dict[str, Any]:
 
 def _entry_text(entry: LedgerEntry) -> str:
     head = {"file": entry.file, "task": entry.task, "position": entry.position}
-    lines = [f"      {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
-    lines.append(f'      "ports": {json.dumps([str(ports) for ports in entry.ports])}')
+    lines = [f"      {_encode(name)}: {_encode(value)}" for name, value in head.items()]
+    lines.append(f'      "ports": {_encode([str(ports) for ports in entry.ports])}')
     for name, grants in (("rules", entry.grants), ("retained", entry.retained)):
-        documents = [json.dumps(document) for document in _grant_documents(grants)]
+        documents = [_encode(document) for document in _grant_documents(grants)]
         lines.append(f'      "{name}": {_array(documents, 6)}')
     return "{\n" + ",\n".join(lines) + "\n    }"
 

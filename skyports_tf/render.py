@@ -75,10 +75,10 @@ def render_stack(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
     compile completes.
     """
     cloud = catalog.load(stack.cloud)
+    header = _stack_header(stack)
     context = {
-        "backend": _backend(stack),
         "cloud": cloud,
-        "header": _stack_header(stack),
+        "header": header,
         "names": stack.names,
         "provider": cloud.provider,
         "required_version": REQUIRED_VERSION,
@@ -90,7 +90,10 @@ def render_stack(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
     rendered = [
         (name, _render(catalog, f"{cloud.name}/stack/{name}.j2", context)) for name in _STACK_TEMPLATES
     ]
-    files = [(LEDGER_NAME, ledger_text(stack)), ("backend.tf", _render(catalog, "backend.tf.j2", context))]
+    files = [
+        (LEDGER_NAME, ledger_text(stack)),
+        ("backend.tf", f"{header}{_backend_body(catalog, _backend(stack))}"),
+    ]
     if stack.sky_config:
         text = f"{_sky_config_header(stack)}\n{sky_config_yaml(stack.sky_config)}"
         files.append((SKY_CONFIG_NAME, text))
@@ -147,6 +150,12 @@ def _backend(stack: Stack) -> hcl.Expression:
     workspaces = values.pop("workspaces")
     body = hcl.spell(values, 2).removeprefix("{").removesuffix("  }").rstrip("}")
     return hcl.Expression(f"cloud {{{body}\n    workspaces {hcl.spell(workspaces, 4)}\n  }}")
+
+
+@lru_cache(maxsize=256)
+def _backend_body(catalog: Catalog, backend: hcl.Expression) -> str:
+    """backend.tf behind its header: with a local state the same for every stack."""
+    return _render(catalog, "backend.tf.j2", {"header": "", "backend": backend})
 
 
 def _stack_header(stack: Stack) -> str:
