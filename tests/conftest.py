@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from skyports_tf.diagnostics import ProgramMissingError
 from skyports_tf.terraform import find_program
 from tests.support.local_aws import MotoServer, cli_config, start_moto
+from tests.support.schema_cloud import schema_mirror
 from tests.support.stacks import write_program
 
 # what is slow is measured in bench/; in CI the same examples are tried every time
@@ -55,6 +56,12 @@ def terraform_argv() -> tuple[str, ...]:
         return find_program(None, os.environ).argv
     except ProgramMissingError as error:
         pytest.fail(f"these tests run the real Terraform: {error}; {error.diagnostics[0].help}")
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Terraform CLI config with the schema providers of the pretend clouds."""
+    return schema_mirror(tmp_path_factory.mktemp("mirror"))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from skyports_tf.packing.rectangles import RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import parse_source
 from tests.support.project import Project, working_in
-from tests.support.schema_cloud import SchemaCloud, schema_mirror
+from tests.support.schema_cloud import SchemaCloud
 
 SETTINGS = RunSettings()
 FIREWALL, RULE = "google_compute_firewall", "azurerm_network_security_rule"
@@ -53,11 +53,6 @@ class Life:
         with working_in(self.project.folder):
             status = read_status("infra", stack, SETTINGS)
         return {source for rule in status.rules for source in rule.sources}
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return schema_mirror(tmp_path_factory.mktemp("mirror"))
 
 
 def life_on(cloud: str, folder: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Life:

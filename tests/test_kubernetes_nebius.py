@@ -17,7 +17,7 @@ from skyports_tf.lifecycle import RunSettings, apply_plan, close_stack, plan_clo
 from skyports_tf.model import Stack, StackPlan, StackStatus
 from skyports_tf.naming import name_on_cloud
 from tests.support.project import Project, working_in
-from tests.support.schema_cloud import SchemaCloud, schema_mirror
+from tests.support.schema_cloud import SchemaCloud
 
 SETTINGS = RunSettings()
 SERVICE, INGRESS = "kubernetes_service_v1", "kubernetes_ingress_v1"
@@ -69,11 +69,6 @@ class Life:
             }
             for item in self.cloud.objects(kind).get(kind, [])
         }
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return schema_mirror(tmp_path_factory.mktemp("mirror"))
 
 
 def life_on(cloud: str, folder: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Life:

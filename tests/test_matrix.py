@@ -23,7 +23,7 @@ from skyports_tf.lifecycle import RunSettings, apply_plan, close_stack, plan_clo
 from skyports_tf.model import PortRule, Stack, StackPlan, StackStatus
 from tests.support.golden import EXAMPLES
 from tests.support.project import Project, working_in
-from tests.support.schema_cloud import SchemaCloud, schema_mirror
+from tests.support.schema_cloud import SchemaCloud
 
 MATRIX = {path.stem: path for path in sorted(Path(__file__).with_name("matrix").glob("*.yaml"))}
 SETTINGS = RunSettings()
@@ -84,11 +84,6 @@ def reach(rules: tuple[PortRule, ...]) -> set[tuple[str, int, str]]:
         for protocol, first, last, source in spoken(rules)
         for port in range(first, last + 1)
     }
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return schema_mirror(tmp_path_factory.mktemp("mirror"))
 
 
 def life_on(cloud: str, folder: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Life:

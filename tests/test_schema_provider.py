@@ -17,7 +17,7 @@ import pytest
 from tests.schema_provider.facts import FOLDER
 from tests.schema_provider.install import PROVIDERS, installed_paths
 from tests.schema_provider.schema import read_schema
-from tests.support.schema_cloud import SchemaCloud, schema_mirror
+from tests.support.schema_cloud import SchemaCloud
 
 SOURCES = {name: read_schema(FOLDER / "schemas" / f"{name}.json").source for name in PROVIDERS}
 
@@ -25,12 +25,6 @@ SOURCES = {name: read_schema(FOLDER / "schemas" / f"{name}.json").source for nam
 EXAMPLES = {name: (FOLDER / "examples" / f"{name}.tf").read_text(encoding="utf-8") for name in PROVIDERS}
 #: Configurations `<provider>-<command>.tf` whose resources break rules; `# refused:` has what is told of it.
 REFUSED = sorted((FOLDER / "refused").glob("*.tf"))
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mirror of our providers, made once."""
-    return schema_mirror(tmp_path_factory.mktemp("schema-mirror"))
 
 
 class Configuration:
