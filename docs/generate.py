@@ -90,6 +90,35 @@ names another. Every key is optional, and an unknown one is refused with a place
 The task files themselves stay pure SkyPilot: nothing of ours is ever needed in them.
 """
 
+TASKS_OF_A_CLUSTER = """\
+## Tasks of a cluster, and how long their ports stay open
+
+Each stack's `stack.json` is a ledger: what every task file asks for. A cluster's open ports are the
+union over its tasks, so a second task (`sky exec`) is `apply` of that task, and nothing closes
+because a task has finished. Compiling a file again replaces what it asked for before; `--retain`
+keeps that, too. `--forget TASK` takes a task out, by its file or its name; its ports close with
+the next apply. A file that was moved or deleted keeps its ports open, and a warning (`task-gone`)
+says so; a task that was renamed and so became another cluster is told as `task-renamed`, in trees
+of up to 100 other clusters.
+
+`expires` says how long ports stay open: for all (`expires: 8h`), for some clusters or for some ports
+(in `rules`); the narrower one wins, and `--expires` goes over all of them. It is one of
+
+| `expires` | open until |
+|---|---|
+| `90m`, `8h`, `3d`, `2w`, `1h30m` | that long after the apply that opens the port; ten years at most |
+| `2026-12-01` | the end of that day in UTC |
+| `2026-12-01T18:00Z`, `2026-12-01T19:00+01:00` | that moment; a zone is needed |
+| `never` | it is closed by hand |
+
+The apply writes the absolute time into `stack.json` before a port opens, and `plan` and `status` show
+it. Applying the same again does not prolong it: the time belongs to a task file, a protocol and a port,
+and begins anew with `--expires`, when `expires` of the config says something else for that port, or
+after the cluster was destroyed. What is past its time is no longer part of `plan` and `apply`
+(`port-expired`), and stays closed until then. Where several tasks open a port to the same
+source, it stays open until the latest of them ends, and for good where one has no `expires`.
+"""
+
 
 def errors_page() -> str:
     """docs/errors.md: every code under the heading that codes.py gives it."""
@@ -118,6 +147,7 @@ def configuration_page() -> str:
         needed = {name: {"needed": True} for name in cloud.required_settings}
         settings = {name: {**node, **needed.get(name, {})} for name, node in cloud.settings.items()}
         parts.append(f"### {cloud.title}\n\n{_settings({'properties': settings}, {}, cloud.name)}")
+    parts.append(TASKS_OF_A_CLUSTER)
     example = (ROOT / "examples/config/skyports.yaml").read_text(encoding="utf-8")
     return "\n".join([NOTICE, *parts, f"## Example\n\n```yaml\n{example}```\n"])
 
@@ -183,7 +213,7 @@ def _type(node: Mapping[str, Any]) -> str:
     if "enum" in node:
         words = [str(choice) for choice in node["enum"] if not isinstance(choice, list)]
         return " or ".join(words) + (", or a list" if len(words) < len(node["enum"]) else "")
-    kind = node.get("type", "any")
+    kind = node.get("type") or node.get("title", "any")
     if kind == "array":
         return f"list of {node.get('items', {}).get('type', 'value')}s"
     return {"object": "map"}.get(kind, kind) if isinstance(kind, str) else " or ".join(kind)

@@ -58,6 +58,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "A source is neither a CIDR block nor one of the cloud's own kinds of source.",
         "Write it as 203.0.113.0/24 or 2001:db8::/32.",
     ),
+    "bad-expiry": (
+        "`expires` is neither a duration nor a date.",
+        "Write 8h, 2026-12-01, 2026-12-01T18:00Z or never.",
+    ),
     # clouds, regions and names
     "cluster-name": ("The cluster's name is none that SkyPilot takes.", "Give one with `--cluster`."),
     "cloud-default": (
@@ -113,6 +117,20 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Use the characters that the help names.",
     ),
     "bad-tag": ("The cloud takes no such tag.", "Change it as the message says."),
+    # the tasks of a cluster
+    "task-unknown": ("No ledger holds the task that `--forget` names.", "Name its file, or the task's name."),
+    "task-gone": (
+        "The file of a task whose ports are open does not exist any more.",
+        "Take the task out with `--forget`, or compile its file at its new place as well.",
+    ),
+    "task-renamed": (
+        "A task got another name, and with it another cluster: the old cluster's ports stay open.",
+        "Take the old task out with `--forget`, or destroy the old cluster.",
+    ),
+    "port-expired": (
+        "The time of a port is over, so it is not opened.",
+        "Say `--expires` with a new time, or change `expires` in the config.",
+    ),
     # the tree
     "file-foreign": (
         "A file that is not ours stands where a generated file belongs.",
@@ -124,7 +142,6 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     ),
     "ledger-invalid": ("A stack's stack.json is damaged.", "Restore it from version control."),
     "cluster-unknown": ("The tree holds no such cluster or stack folder.", "Check the spelling and `--out`."),
-    "task-unknown": ("No ledger holds the task that `--forget` names.", "Name its file, or the task's name."),
     # reading YAML
     "yaml-syntax": ("The text is not valid YAML.", "Correct the place that the finding shows."),
     "yaml-value": (

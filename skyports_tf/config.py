@@ -11,6 +11,7 @@ from typing import Any
 from skyports_tf.backends import STATE_KEYS, setting_problem
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
+from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
 from skyports_tf.model import Protocol
 from skyports_tf.ports import PortError, PortRange, parse_port_range
 from skyports_tf.schema import schema_findings, schema_of
@@ -34,6 +35,7 @@ class PortRefinement:
     sources: tuple[Source, ...] | None = None
     protocols: tuple[Protocol, ...] | None = None
     description: str | None = None
+    expires: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class ClusterRule:
     sources: tuple[Source, ...] | None = None
     ssh_sources: tuple[Source, ...] | None = None
     ports: tuple[PortRefinement, ...] = ()
+    expires: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Config:
     sources: tuple[Source, ...] = INTERNET
     ssh_sources: tuple[Source, ...] = INTERNET
     retain: bool = False
+    expires: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     backend_kind: str = "local"
     backend: Mapping[str, Any] = field(default_factory=dict)
@@ -200,6 +204,7 @@ class _Reader:
             sources=self.sources(given.get("sources"), ("sources",)) or INTERNET,
             ssh_sources=self.sources(given.get("ssh_sources"), ("ssh_sources",), INTERNET) or (),
             retain=given.get("retain", False),
+            expires=self.expires(given, ()),
             tags=given.get("tags", {}),
             backend_kind=backend_kind,
             backend=backend or {},
@@ -232,6 +237,7 @@ class _Reader:
             cluster=rule.get("cluster", ""),
             sources=self.sources(rule.get("sources"), (*at, "sources")),
             ssh_sources=self.sources(rule.get("ssh_sources"), (*at, "ssh_sources")),
+            expires=self.expires(rule, at),
             ports=tuple(item for item in refinements if item is not None),
         )
 
@@ -252,7 +258,20 @@ class _Reader:
             if protocol
             else None,
             description=value.get("description"),
+            expires=self.expires(value, at),
         )
+
+    def expires(self, settings: Mapping[str, Any], at: _KeyPath) -> str | None:
+        """The normal form of `expires` in `settings`, which stand at `at`; empty is not set."""
+        value = settings.get("expires")
+        if value is None:
+            return None
+        try:
+            return parse_expiry(value)
+        except ExpiryError as error:
+            place = (*at, "expires")
+            self.findings.append(self.document.diagnostic("bad-expiry", str(error), place, help=WAY_OUT))
+            return None
 
 
 def _relative_to_here(folder: Path) -> str:

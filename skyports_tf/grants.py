@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
-from skyports_tf.config import ClusterRule, Config
+from skyports_tf.config import ClusterRule, Config, PortRefinement
+from skyports_tf.expiry import deadline_of
 from skyports_tf.model import Grant, Protocol, StackMode
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source
 
 _TCP: tuple[Protocol, ...] = ("tcp",)
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +29,27 @@ class Flags:
     ssh_sources: tuple[Source, ...] = ()
     retain: bool | None = None
     mode: StackMode | None = None
+    expires: str | None = None
     user_hash: str | None = None
 
 
 def grants_of(ports: PortSet, cluster: str, config: Config, flags: Flags) -> Iterator[Grant]:
-    """The grants for `ports`: protocol, source and description by the rules that match `cluster`.
+    """The grants for `ports`: protocol, source, description and expiry by the rules that match `cluster`.
 
-    `--source` on the command line goes over whatever the config says.
+    `--source` and `--expires` on the command line go over whatever the config says.
     """
     rules = matching_rules(cluster, config)
-    base = _last(rule.sources for rule in rules) or config.sources
-    for piece, sources, protocols, description in _refine(ports, base, rules):
-        for protocol in protocols:
-            for source in flags.sources or sources:
-                yield Grant(protocol, piece, source, description)
+    base = _Piece(
+        _last(rule.sources for rule in rules) or config.sources,
+        expires=_last(rule.expires for rule in rules) or config.expires,
+    )
+    for item, piece in _refine(ports, base, rules):
+        expires = flags.expires or piece.expires
+        # a date is absolute at once; a duration begins with the apply
+        expires_at = deadline_of(expires) if expires else None
+        for protocol in piece.protocols:
+            for source in flags.sources or piece.sources:
+                yield Grant(protocol, item, source, piece.description, expires, piece.expires, expires_at)
 
 
 def matching_rules(cluster: str, config: Config) -> tuple[ClusterRule, ...]:
@@ -55,34 +65,41 @@ def ssh_sources_of(cluster: str, config: Config, flags: Flags) -> tuple[Source, 
     return config.ssh_sources if ruled is None else ruled
 
 
-def _last(values: Iterable[tuple[Source, ...] | None]) -> tuple[Source, ...] | None:
+def _last(values: Iterable[_Value | None]) -> _Value | None:
     found = None
     for value in values:
         found = found if value is None else value
     return found
 
 
-_Piece = tuple[PortRange, tuple[Source, ...], tuple[Protocol, ...], "str | None"]
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What holds for a range of ports."""
+
+    sources: tuple[Source, ...]
+    protocols: tuple[Protocol, ...] = _TCP
+    description: str | None = None
+    expires: str | None = None
+
+    def refined(self, by: PortRefinement) -> _Piece:
+        return replace(
+            self,
+            sources=by.sources or self.sources,
+            protocols=by.protocols or self.protocols,
+            description=by.description or self.description,
+            expires=by.expires or self.expires,
+        )
 
 
-def _refine(ports: PortSet, base: tuple[Source, ...], rules: Sequence[ClusterRule]) -> Iterator[_Piece]:
+def _refine(ports: PortSet, base: _Piece, rules: Sequence[ClusterRule]) -> Iterator[tuple[PortRange, _Piece]]:
     """Cut `ports` at the borders of the refinements, and give each piece what the last one says."""
-    pieces: list[_Piece] = [(item, base, _TCP, None) for item in ports]
-    for rule in rules:
-        for refinement in rule.ports:
-            inside = PortSet((refinement.ports,))
-            cut: list[_Piece] = []
-            for piece, sources, protocols, description in pieces:
-                whole = PortSet((piece,))
-                cut += [(rest, sources, protocols, description) for rest in whole - inside]
-                cut += [
-                    (
-                        part,
-                        refinement.sources or sources,
-                        refinement.protocols or protocols,
-                        refinement.description or description,
-                    )
-                    for part in whole & inside
-                ]
-            pieces = cut
+    pieces = [(item, base) for item in ports]
+    for refinement in (item for rule in rules for item in rule.ports):
+        inside = PortSet((refinement.ports,))
+        cut: list[tuple[PortRange, _Piece]] = []
+        for item, piece in pieces:
+            whole = PortSet((item,))
+            cut += [(rest, piece) for rest in whole - inside]
+            cut += [(part, piece.refined(refinement)) for part in whole & inside]
+        pieces = cut
     yield from sorted(pieces, key=lambda piece: piece[0])

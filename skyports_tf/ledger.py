@@ -1,18 +1,20 @@
 """The ledger: stack.json says what a stack was compiled from, task by task.
 
-A cluster's open ports are the union over the entries, so compiling one task replaces that
-task's entries and keeps the others, and nothing closes because a task has finished.
+It is committed and reviewed with the rest of the tree, and holds no time but the absolute
+deadlines of ports that expire.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.entries import grant_order
+from skyports_tf.expiry import parse_expiry, read_stamp
 from skyports_tf.model import Grant, LedgerEntry, PackedRule, Stack
 from skyports_tf.naming import is_cluster_name
 from skyports_tf.pack import pack_rules
@@ -25,67 +27,6 @@ LEDGER_VERSION = 1
 _encode = json.JSONEncoder().encode
 #: What the file's first key says, so that a person knows and `write` can tell it is ours.
 GENERATED_BY = "skyports-tf; do not edit, the task files are the source"
-
-
-# -- entries ---------------------------------------------------------------------------
-
-
-def merge_entries(
-    old: Sequence[LedgerEntry], new: Sequence[LedgerEntry], compiled_files: frozenset[str], retain: bool
-) -> tuple[LedgerEntry, ...]:
-    """The entries after the files `compiled_files` were compiled to `new`, in a fixed order.
-
-    With `retain`, what an entry no longer asks for stays with it as retained grants; without
-    it, what was retained before goes.
-    """
-    kept = [entry for entry in old if entry.file not in compiled_files]
-    if retain:
-        new = list(_retaining([entry for entry in old if entry.file in compiled_files], new))
-    found = [*kept, *new]
-    return tuple(
-        sorted(
-            (entry for entry in found if entry.grants or entry.retained),
-            key=lambda entry: (entry.file, entry.position, entry.task or ""),
-        )
-    )
-
-
-def _retaining(old: Sequence[LedgerEntry], new: Sequence[LedgerEntry]) -> Iterator[LedgerEntry]:
-    """`new`, where each entry also holds what its predecessor of the same file and place asked for."""
-    before = {(entry.file, entry.position): entry for entry in old}
-    for entry in new:
-        previous = before.pop((entry.file, entry.position), None)
-        yield _with_retained(entry, previous) if previous else entry
-    for entry in before.values():
-        yield LedgerEntry(
-            entry.file, entry.task, entry.position, PortSet(), (), _merged((*entry.grants, *entry.retained))
-        )
-
-
-def _with_retained(entry: LedgerEntry, previous: LedgerEntry) -> LedgerEntry:
-    retained = []
-    for grant in (*previous.grants, *previous.retained):
-        wanted = PortSet.of(
-            item.ports
-            for item in entry.grants
-            if (item.protocol, item.source) == (grant.protocol, grant.source)
-        )
-        retained += [
-            Grant(grant.protocol, ports, grant.source, grant.description)
-            for ports in PortSet((grant.ports,)) - wanted
-        ]
-    return LedgerEntry(entry.file, entry.task, entry.position, entry.ports, entry.grants, _merged(retained))
-
-
-def _merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    return tuple(dict.fromkeys(sorted(grants, key=_grant_order)))
-
-
-def _grant_order(grant: Grant) -> tuple[object, ...]:
-    return grant.protocol, grant.ports, grant.source.sort_key, grant.description or ""
-
-
-# -- the file --------------------------------------------------------------------------
 
 
 def ledger_text(stack: Stack) -> str:
@@ -137,8 +78,9 @@ def _array(items: Sequence[str], indent: int) -> str:
 def _grant_documents(grants: Sequence[Grant]) -> list[dict[str, Any]]:
     """Grants that differ in their source alone become one rule with several sources."""
     grouped: dict[tuple[Any, ...], list[Source]] = {}
-    for grant in sorted(grants, key=_grant_order):
-        grouped.setdefault((grant.protocol, grant.ports, grant.description), []).append(grant.source)
+    for grant in sorted(grants, key=grant_order):
+        key = (grant.protocol, grant.ports, grant.description, *_expiry_pairs(grant))
+        grouped.setdefault(key, []).append(grant.source)
     return [
         {
             "protocol": protocol,
@@ -146,9 +88,22 @@ def _grant_documents(grants: Sequence[Grant]) -> list[dict[str, Any]]:
             "to_port": ports.last,
             "sources": [str(source) for source in sources],
             "description": description,
+            **dict(expiry),
         }
-        for (protocol, ports, description), sources in grouped.items()
+        for (protocol, ports, description, *expiry), sources in grouped.items()
     ]
+
+
+def _expiry_pairs(grant: Grant) -> Iterator[tuple[str, str | bool | None]]:
+    """What the ledger says of a grant's end: nothing where it has none."""
+    if grant.expires:
+        yield "expires", grant.expires
+    if grant.configured != grant.expires:
+        yield "configured", grant.configured
+    if grant.expires_at:
+        yield "expires_at", grant.expires_at
+    if grant.closed:
+        yield "closed", True
 
 
 def read_stack(out: str, directory: str) -> Stack:
@@ -221,6 +176,22 @@ def _grants_of(documents: Sequence[Mapping[str, Any]]) -> Iterator[Grant]:
     for rule in documents:
         if rule["protocol"] not in ("tcp", "udp"):
             raise ValueError(f"unknown protocol {rule['protocol']!r}")
+        ports = PortRange(rule["from_port"], rule["to_port"])
+        expiry = _expiry_of(rule) if "expires" in rule or "configured" in rule else ()
         for text in rule["sources"]:
-            ports = PortRange(rule["from_port"], rule["to_port"])
-            yield Grant(rule["protocol"], ports, parse_source(text), rule["description"])
+            yield Grant(rule["protocol"], ports, parse_source(text), rule["description"], *expiry)
+
+
+def _expiry_of(rule: Mapping[str, Any]) -> tuple[str | None, str | None, str | None, bool]:
+    """`expires`, `configured`, `expires_at` and `closed`, as a grant takes them."""
+    expires = parse_expiry(rule["expires"]) if "expires" in rule else None
+    configured = rule.get("configured", expires)
+    at = rule.get("expires_at")
+    if rule.get("closed", False) not in (True, False):
+        raise ValueError("closed is neither true nor false")
+    return (
+        expires,
+        configured and parse_expiry(configured),
+        at and read_stamp(at),
+        bool(rule.get("closed")),
+    )

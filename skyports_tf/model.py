@@ -1,6 +1,6 @@
 """What the stages hand to each other: frozen data, no behaviour beyond names.
 
-Read gives `TaskDocument`; resolve turns its tasks into `Stack`s; render turns a stack into
+Resolve turns the tasks of a document (documents.py) into `Stack`s; render turns a stack into
 `GeneratedFile`s; run answers with `StackPlan`, `StackStatus` and `StackClosed`.
 """
 
@@ -12,62 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from skyports_tf.diagnostics import Diagnostic, Span
+from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source
 
 Protocol = Literal["tcp", "udp"]
-DocumentKind = Literal["task", "chain", "job_group"]
-CandidatesKind = Literal["any", "ordered"]
 StackMode = Literal["takeover", "attach"]
 StackState = Literal["open", "closed", "unknown"]
-
-
-# -- read ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One place where a task may run, and the ports it asks for there.
-
-    `infra` is SkyPilot's canonical text (`aws/us-east-1`), None where all three parts are
-    open; `cloud` is SkyPilot's lower-case name (`aws`, `do`, `kubernetes`).
-    """
-
-    infra: str | None
-    cloud: str | None
-    region: str | None
-    zone: str | None
-    ports: PortSet
-    infra_span: Span | None = field(default=None, compare=False)
-    ports_span: Span | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One task of a file; `position` counts the file's tasks from 0, `span` is where it begins."""
-
-    name: str | None
-    num_nodes: int
-    candidates_kind: CandidatesKind
-    candidates: tuple[Candidate, ...]
-    service_port: int | None
-    position: int = 0
-    span: Span | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskDocument:
-    """One task file as understood.
-
-    `path` is as the user wrote it; `name` is the header's (chains and job groups only), which
-    SkyPilot takes from a chain's header as it is, number or text.
-    """
-
-    path: str
-    kind: DocumentKind
-    name: str | int | float | None
-    tasks: tuple[Task, ...]
 
 
 # -- resolve ---------------------------------------------------------------------------
@@ -75,12 +26,22 @@ class TaskDocument:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One range of ports wanted open to one source."""
+    """One range of ports wanted open to one source.
+
+    `expires` is for how long, in the normal form of `expiry`, and `configured` what the config said
+    of it then: the two differ where the command line had a say. `expires_at` is the absolute
+    time, None until a duration begins with an apply. A `closed` grant is past its time and opens
+    nothing.
+    """
 
     protocol: Protocol
     ports: PortRange
     source: Source
     description: str | None = None
+    expires: str | None = None
+    configured: str | None = None
+    expires_at: str | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

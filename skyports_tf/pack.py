@@ -20,11 +20,15 @@ _DESCRIPTION_LENGTH = 255
 
 
 def pack_rules(entries: Sequence[LedgerEntry]) -> tuple[IngressRule, ...]:
-    """The rules that open exactly what `entries` want, retained grants included, in a fixed order."""
+    """The rules that open exactly what `entries` want, in a fixed order.
+
+    Retained grants count, grants that are closed do not.
+    """
     wanted: dict[tuple[Protocol, Source], list[tuple[Grant, str]]] = defaultdict(list)
     for entry in entries:
         for grant in (*entry.grants, *entry.retained):
-            wanted[grant.protocol, grant.source].append((grant, entry.file))
+            if not grant.closed:
+                wanted[grant.protocol, grant.source].append((grant, entry.file))
     rules = [
         _rule(protocol, source, ports, grants)
         for (protocol, source), grants in wanted.items()

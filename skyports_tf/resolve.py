@@ -13,8 +13,9 @@ from pathlib import PurePath
 from skyports_tf.clouds import Cloud
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Span, suggest
+from skyports_tf.documents import Candidate, Task, TaskDocument
 from skyports_tf.grants import Flags, grants_of
-from skyports_tf.model import Candidate, LedgerEntry, Stack, Task, TaskDocument
+from skyports_tf.model import LedgerEntry, Stack
 from skyports_tf.naming import RESERVED_NAMES, is_cluster_name
 from skyports_tf.ports import PortSet
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.model import DocumentKind, TaskDocument
+from skyports_tf.documents import DocumentKind, TaskDocument
 from skyports_tf.schema import kind_of
 from skyports_tf.source import YamlDocument, YamlFile, read_yaml
 from skyports_tf.tasks.findings import Findings

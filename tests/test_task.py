@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, format_diagnostics
-from skyports_tf.model import Task, TaskDocument
+from skyports_tf.documents import Task, TaskDocument
 from skyports_tf.schema import schema_of
 from skyports_tf.task import ReadTasks, TaskOverrides, read_tasks
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
+from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
 from skyports_tf.cli.plan import answer_json, answer_plan, has_changes, plan_all
@@ -19,6 +22,7 @@ from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
 from skyports_tf.model import StackPlan, StackStatus
+from skyports_tf.recompile import stamp_expiry
 from skyports_tf.report.status import status_text
 from skyports_tf.report.text import applied_text
 
@@ -26,7 +30,7 @@ DECLINED = 1
 
 
 @click.command()
-@task_options()
+@task_options(required=False)
 @yes_option
 @lock_timeout_option
 @pass_session
@@ -35,7 +39,7 @@ def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) 
 
     Every stack is planned before anything is asked or applied.
     """
-    request = compile_request(session, options)
+    request = compile_request(session, options, time_now())
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
     settings = run_settings(request.config, lock_timeout)
@@ -58,7 +62,9 @@ def _apply_all(
 ) -> Outcome[tuple[StackPlan, StackStatus]]:
     def step(plan: StackPlan, progress: Progress) -> tuple[StackPlan, StackStatus]:
         heard = announced(progress, plan.stack, "apply") if has_changes(plan) else progress
-        return plan, apply_plan(out, plan, settings, heard)
+        # before anything opens, so that no port is left open without its deadline
+        begun = replace(plan, stack=stamp_expiry(out, plan.stack, time_now()))
+        return begun, apply_plan(out, begun, settings, heard)
 
     return run_each(session, planned.results, step)
 

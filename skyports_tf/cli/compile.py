@@ -19,23 +19,18 @@ from skyports_tf.write import tree_diff
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the tree differs.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change as a unified diff.")
 @click.option("--stdout", is_flag=True, help="Write nothing; show the files.")
-@click.option("--forget", multiple=True, metavar="TASK", help="Take a task out of the ledger; repeatable.")
 @pass_session
-def compile_(
-    session: Session, options: TaskOptions, check: bool, diff: bool, stdout: bool, forget: tuple[str, ...]
-) -> int:
+def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, stdout: bool) -> int:
     """Write the Terraform of task files.
 
     TASK... are SkyPilot task files. Of several, all findings are told, and nothing is written
     when there is one.
     """
-    if not (options.files or forget):
-        raise click.UsageError("Name a TASK, or one to --forget.")
     if session.json and stdout:
         raise click.UsageError("--stdout and --json exclude each other.")
     writing = not (check or diff or stdout)
     compiling = compile_tree if writing else compile_tasks
-    compilation = compiling(compile_request(session, options, forget))
+    compilation = compiling(compile_request(session, options))
     if stdout:
         _print_files(compilation)
     if diff:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from skyports_tf.cli.console import JsonDocument, Session
@@ -29,6 +30,11 @@ def answer_failures(session: Session, out: str | None) -> None:
         return tree_json(out or DEFAULT_OUT, (), found)
 
     session.failure = document
+
+
+def time_now() -> datetime:
+    """The time in UTC: the one place that reads the clock."""
+    return datetime.now(timezone.utc)
 
 
 def find_user_hash(environment: Mapping[str, str], home: Path) -> str | None:

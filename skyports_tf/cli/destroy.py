@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,8 +12,11 @@ from skyports_tf.cli.configuration import answer_failures, session_config
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
 from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, close_stack, plan_close
 from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.recompile import reset_expiry
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
 from skyports_tf.tree import find_stacks
@@ -49,7 +53,8 @@ def destroy(
     if open_plans and not agree(session, yes, "Close these ports?", "closed"):
         explain_failures(session, planned.failures)
         return DECLINED
-    return _finish(session, tree, planned, _close_all(session, tree, planned, settings))
+    closed = _close_all(session, tree, planned, settings)
+    return _finish(session, tree, planned, _with_new_deadlines(tree, closed, config))
 
 
 def _plan_all(
@@ -69,6 +74,18 @@ def _close_all(
         return close_stack(out, plan, settings, heard)
 
     return run_each(session, planned.results, step)
+
+
+def _with_new_deadlines(out: str, closed: Outcome[StackClosed], config: Config) -> Outcome[StackClosed]:
+    """What is gone has no deadline any more: the next apply begins them anew."""
+    results = []
+    for item in closed.results:
+        try:
+            reset_expiry(out, item.stack, config)
+        except FindingsError as error:  # the ports are closed all the same
+            item = replace(item, warnings=(*item.warnings, *error.diagnostics))
+        results.append(item)
+    return Outcome(results, closed.failures)
 
 
 def _finish(session: Session, out: str, planned: Outcome[StackPlan], closed: Outcome[StackClosed]) -> int:

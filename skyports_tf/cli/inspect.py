@@ -7,7 +7,7 @@ import click
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, task_options
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.model import TaskDocument
+from skyports_tf.documents import TaskDocument
 from skyports_tf.task import TaskOverrides, read_tasks
 
 

@@ -19,7 +19,8 @@ class TaskOptions:
     """What the options of a verb on tasks were set to; None means that the config decides.
 
     `files` are task files as the user wrote them; `ports` are SkyPilot's `--ports`, each as
-    given; `source` and `ssh_source` are texts that resolve has yet to read.
+    given; `source`, `ssh_source` and `expires` are texts that the compiler has yet to read. `forget`
+    names tasks that leave the ledger, of verbs that need no file beside them.
     """
 
     files: tuple[str, ...]
@@ -30,7 +31,9 @@ class TaskOptions:
     ssh_source: tuple[str, ...]
     retain: bool | None
     attach: bool | None
+    expires: str | None
     out: str | None
+    forget: tuple[str, ...] = ()
 
 
 def _answer_json(context: click.Context, _option: click.Parameter, asked: bool) -> bool:
@@ -95,23 +98,37 @@ _TASK_OPTIONS: tuple[Callable[[Verb], Verb], ...] = (
     click.option(
         "--attach", is_flag=True, default=None, help="Attach a group of our own to the running nodes."
     ),
+    click.option(
+        "--expires",
+        metavar="SPEC",
+        help="How long the ports stay open: 8h, 3d, 2026-12-01, 2026-12-01T18:00Z or never.",
+    ),
     out_option,
     json_option,
+)
+_forget_option = click.option(
+    "--forget", multiple=True, metavar="TASK", help="Take a task out of the ledger; repeatable."
 )
 
 
 def task_options(required: bool = True) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """TASK... and the options of every verb on tasks, handed over as one `TaskOptions` named `options`."""
-    names = tuple(field.name for field in fields(TaskOptions))
+    """TASK... and the options of every verb on tasks, handed over as one `TaskOptions` named `options`.
+
+    Where no TASK is `required`, there is `--forget` as well, and one of the two is needed.
+    """
+    options = (*_TASK_OPTIONS, *(() if required else (_forget_option,)))
+    names = [field.name for field in fields(TaskOptions) if field.name != "forget" or not required]
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(verb)
         def packed(*args: Any, **values: Any) -> int:
-            options = TaskOptions(**{name: values.pop(name) for name in names})
-            return verb(*args, options=options, **values)
+            given = TaskOptions(**{name: values.pop(name) for name in names})
+            if not (given.files or given.forget):
+                raise click.UsageError("Name a TASK, or one to --forget.")
+            return verb(*args, options=given, **values)
 
         wrapped: Callable[..., int] = packed
-        for option in reversed(_TASK_OPTIONS):
+        for option in reversed(options):
             wrapped = option(wrapped)
         return task_files(required)(wrapped)
 

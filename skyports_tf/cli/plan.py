@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options
 from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
@@ -22,7 +23,7 @@ CHANGES = 2
 
 
 @click.command()
-@task_options()
+@task_options(required=False)
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit 0 without changes, 1 on any error, 2 with changes."
 )
@@ -33,7 +34,7 @@ def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_t
 
     The plans are saved in the stacks' folders.
     """
-    request = compile_request(session, options)
+    request = compile_request(session, options, time_now())
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))

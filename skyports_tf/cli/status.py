@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from skyports_tf.cli.configuration import session_config
+from skyports_tf.cli.configuration import session_config, time_now
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import run_settings
@@ -62,9 +62,9 @@ def _answer(session: Session, statuses: Sequence[StackStatus]) -> None:
     warnings = [warning for item in statuses for warning in item.warnings]
     session.report(warnings)
     if session.json:
-        session.echo_json(status_json(statuses, warnings))
+        session.echo_json(status_json(statuses, warnings, time_now()))
     else:
-        session.echo(status_text(statuses))
+        session.echo(status_text(statuses, time_now()))
 
 
 def _failure(found: Sequence[Diagnostic]) -> JsonDocument:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from skyports_tf.cli.configuration import answer_failures, find_user_hash, session_config
@@ -13,8 +13,11 @@ from skyports_tf.compiler import CompileRequest
 from skyports_tf.task import TaskOverrides
 
 
-def compile_request(session: Session, options: TaskOptions, forget: Iterable[str] = ()) -> CompileRequest:
-    """What the compiler is asked for; from here on, findings also answer as JSON where that is wanted."""
+def compile_request(session: Session, options: TaskOptions, now: datetime | None = None) -> CompileRequest:
+    """What the compiler is asked for; from here on, findings also answer as JSON where that is wanted.
+
+    A verb that reaches the cloud says what time it is `now`: what is past its time is not opened.
+    """
     answer_failures(session, options.out)
     return CompileRequest(
         tasks=options.files,
@@ -26,6 +29,8 @@ def compile_request(session: Session, options: TaskOptions, forget: Iterable[str
         ssh_sources=options.ssh_source,
         retain=options.retain,
         attach=options.attach,
-        forget=tuple(forget),
+        forget=options.forget,
         user_hash=find_user_hash(os.environ, Path.home()),
+        expires=options.expires,
+        now=now,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, visible
-from skyports_tf.model import Candidate, DocumentKind, Task, TaskDocument
+from skyports_tf.documents import Candidate, DocumentKind, Task, TaskDocument
 from skyports_tf.report.diagnostics import diagnostic_json
 
 VERSION: Final = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from skyports_tf.diagnostics import Diagnostic
@@ -17,6 +18,7 @@ from skyports_tf.model import (
 )
 from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.endpoints import endpoints
+from skyports_tf.report.expiry import expiry_json
 from skyports_tf.report.rules import port_texts, stack_ports, task_files
 from skyports_tf.running.changes import group_rules, stack_rules
 
@@ -33,9 +35,11 @@ def tree_json(out: str, stacks: Iterable[Json], diagnostics: Iterable[Diagnostic
     return {"version": VERSION, "out": out, "stacks": list(stacks), "diagnostics": _findings(diagnostics)}
 
 
-def status_json(statuses: Iterable[StackStatus], diagnostics: Iterable[Diagnostic]) -> Json:
-    """The document of `status`."""
-    stacks = [_status_json(status) for status in statuses]
+def status_json(
+    statuses: Iterable[StackStatus], diagnostics: Iterable[Diagnostic], now: datetime | None = None
+) -> Json:
+    """The document of `status`; with `now`, ports past their time are told as expired."""
+    stacks = [_status_json(status, now) for status in statuses]
     return {"version": VERSION, "stacks": stacks, "diagnostics": _findings(diagnostics)}
 
 
@@ -48,6 +52,7 @@ def compiled_json(compiled: CompiledStack) -> Json:
         "files": files,
         "changed": compiled.changed,
         "sky_config": compiled.stack.sky_config or None,
+        "expires": expiry_json(compiled.stack),
     }
 
 
@@ -57,8 +62,11 @@ def kept_json(stack: Stack, files: Iterable[str]) -> Json:
 
 
 def planned_json(stack: Json, plan: StackPlan) -> Json:
-    """A stack of `plan` and `apply`: that of `compile`, and what the plan does."""
-    return {**stack, **_run_json(plan.changes, plan.counts)}
+    """A stack of `plan` and `apply`: that of `compile`, and what the plan does.
+
+    An apply begins durations, so `expires` is the plan's.
+    """
+    return {**stack, "expires": expiry_json(plan.stack), **_run_json(plan.changes, plan.counts)}
 
 
 def closed_json(stack: Json, closed: StackClosed) -> Json:
@@ -164,7 +172,7 @@ def _run_json(changes: PortChanges, counts: ResourceCounts) -> Json:
     }
 
 
-def _status_json(status: StackStatus) -> Json:
+def _status_json(status: StackStatus, now: datetime | None) -> Json:
     return {
         "name": status.stack.name,
         "cluster": status.stack.cluster,
@@ -178,6 +186,7 @@ def _status_json(status: StackStatus) -> Json:
             for node in status.nodes
         ],
         "endpoints": {str(port): text for port, text in sorted(endpoints(status))},
+        "expires": expiry_json(status.stack, now),
     }
 
 

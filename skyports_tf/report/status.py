@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import visible
 from skyports_tf.model import Node, PortRule, StackState, StackStatus
 from skyports_tf.report.endpoints import endpoint, head_address, head_of, is_reachable
+from skyports_tf.report.expiry import expiry_note
 from skyports_tf.report.rules import is_internet, range_text
 from skyports_tf.report.style import Look, columns, style
 
 _STATE_LOOKS: dict[StackState, Look] = {"open": "green", "closed": "dim", "unknown": "yellow"}
 
 
-def status_text(statuses: Sequence[StackStatus]) -> str:
-    """A block a stack: its state, its ports with their endpoints, its nodes; no newline at the end."""
-    return "\n\n".join(status_block(status) for status in statuses) if statuses else "no stacks"
+def status_text(statuses: Sequence[StackStatus], now: datetime | None = None) -> str:
+    """A block a stack: its state, its ports with their endpoints, its nodes; no newline at the end.
+
+    With `now`, open ports that are past their time are told as such.
+    """
+    return "\n\n".join(status_block(status, now) for status in statuses) if statuses else "no stacks"
 
 
-def status_block(status: StackStatus) -> str:
+def status_block(status: StackStatus, now: datetime | None = None) -> str:
     """One stack."""
     reason = f": {visible(status.reason)}" if status.reason else ""
     lines = [f"{style(status.stack.name, 'bold')}  {style(status.state, _STATE_LOOKS[status.state])}{reason}"]
     if status.rules:
-        rows = [row for rule in status.rules for row in _rule_rows(rule, _reached(rule, status))]
-        lines += _table(("port", "from", "endpoint" if is_reachable(status) else ""), rows)
+        known = expirations(status.stack, now)
+        rows = [row for rule in status.rules for row in _rule_rows(rule, _reached(rule, status), known)]
+        heads = ("port", "from", "endpoint" if is_reachable(status) else "", "expires" if known else "")
+        lines += _table(heads, rows)
     if status.nodes:
         lines += _table(("node", "public", "private"), _node_rows(status.nodes))
     elif status.state == "open" and not status.endpoints:
@@ -47,11 +55,13 @@ def _reached(rule: PortRule, status: StackStatus) -> str:
     return f"{text} ..." if text and rule.to_port > rule.from_port else text
 
 
-def _rule_rows(rule: PortRule, reached: str) -> list[tuple[str, ...]]:
+def _rule_rows(rule: PortRule, reached: str, known: Sequence[Expiration]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for source in rule.sources or [""]:
         shown = f"{source} (internet)" if is_internet(source) else source
-        rows.append(("", shown, "") if rows else (f"{rule.protocol} {range_text(rule)}", shown, reached))
+        until = expiry_note(rule, source, known)
+        port, where = ("", "") if rows else (f"{rule.protocol} {range_text(rule)}", reached)
+        rows.append((port, shown, where, until))
     return rows
 
 

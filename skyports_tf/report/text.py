@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import Diagnostic, visible
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
+from skyports_tf.model import (
+    PortChanges,
+    PortRule,
+    ResourceCounts,
+    Stack,
+    StackClosed,
+    StackPlan,
+)
+from skyports_tf.report.expiry import expiry_note, unchanged
 from skyports_tf.report.rules import is_internet, range_text, task_files
 from skyports_tf.report.style import Look, columns, count, style
 
-_MARKS = {"open": "+", "change": "~", "close": "-"}
-_LOOKS: dict[str, Look] = {"open": "green", "change": "yellow", "close": "red"}
+_MARKS = {"open": "+", "change": "~", "close": "-", "keep": "="}
+_LOOKS: dict[str, Look] = {"open": "green", "change": "yellow", "close": "red", "keep": "dim"}
 TO_THE_INTERNET = "to the internet"
 
 
@@ -26,7 +35,9 @@ def plan_text(plans: Sequence[StackPlan]) -> str:
 def plan_block(plan: StackPlan) -> str:
     """One stack's changes, with the warning where a port opens to every address."""
     lines = [_heading(plan.stack)]
-    lines += _change_lines(plan.changes) or [f"  {_quiet_change(plan)}"]
+    if not (plan.changes.open or plan.changes.change or plan.changes.close):
+        lines.append(f"  {_quiet_change(plan)}")
+    lines += _change_lines(plan)
     lines += _ssh_lines(plan.ssh)
     lines += _internet_warning(plan.changes)
     return "\n".join(lines)
@@ -65,7 +76,7 @@ def exposure_warnings(plans: Iterable[StackPlan]) -> list[Diagnostic]:
 
 
 def _closing_block(plan: StackPlan) -> str:
-    lines = [_heading(plan.stack), *_change_lines(plan.changes)]
+    lines = [_heading(plan.stack), *_closing_lines(plan)]
     if len(lines) == 1:
         lines.append(f"  no port is open; {count(plan.counts.delete, 'resource')} to delete")
     return "\n".join(lines)
@@ -76,21 +87,37 @@ def _heading(stack: Stack) -> str:
     return f"{style(stack.name, 'bold')}  {style(visible(files), 'dim')}"
 
 
-def _change_lines(changes: PortChanges) -> list[str]:
-    rows = [row for rule in changes.open for row in _rule_rows("open", rule)]
+def _change_lines(plan: StackPlan) -> list[str]:
+    """What changes, each with the time when it closes, then what else closes at a time."""
+    changes, known = plan.changes, expirations(plan.stack)
+    rows = [row for rule in changes.open for row in _rule_rows("open", rule, known)]
     for item in changes.change:
-        rows += _rule_rows("change", item.after, _difference(item.before, item.after))
-    rows += [row for rule in changes.close for row in _rule_rows("close", rule)]
+        rows += _rule_rows("change", item.after, known, _difference(item.before, item.after))
+    rows += [row for rule in changes.close for row in _rule_rows("close", rule, known)]
+    shown = [*changes.open, *(item.after for item in changes.change)]
+    rows += [row for rule, item in unchanged(known, shown) for row in _rule_rows("keep", rule, [item])]
+    return _table(rows)
+
+
+def _closing_lines(plan: StackPlan) -> list[str]:
+    return _table([row for rule in plan.changes.close for row in _rule_rows("close", rule, ())])
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
     lines = columns([row[1:] for row in rows])
     return [_tinted(kind, line) for (kind, *_), line in zip(rows, lines, strict=True)]
 
 
-def _rule_rows(kind: str, rule: PortRule, note: str = "") -> list[tuple[str, ...]]:
+def _rule_rows(
+    kind: str, rule: PortRule, known: Sequence[Expiration], note: str = ""
+) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for source in rule.sources or [""]:
         said = [note] if note and not rows else []
-        if kind != "close" and is_internet(source):
+        if kind in ("open", "change") and is_internet(source):
             said.append(TO_THE_INTERNET)
+        if until := expiry_note(rule, source, known):
+            said.append(until)
         first = (f"{_MARKS[kind]} {kind}", f"{rule.protocol} {range_text(rule)}") if not rows else ("", "")
         rows.append((kind, *first, source, ", ".join(said)))
     return rows

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from skyports_tf.model import CandidatesKind
+from skyports_tf.documents import CandidatesKind
 from skyports_tf.tasks.findings import Findings
 from skyports_tf.text.nodes import KeyPath
 

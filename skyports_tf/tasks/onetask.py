@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.model import Candidate, Task
+from skyports_tf.documents import Candidate, Task
 from skyports_tf.ports import PortSet
 from skyports_tf.schema import schema_findings
 from skyports_tf.tasks.choices import Choice, expand_choices
