@@ -101,6 +101,11 @@ def reset_deadlines(entries: Sequence[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     return _each(entries, reset)
 
 
+def has_deadlines(stack: Stack) -> bool:
+    """Whether a duration of the stack has begun, or something of it is closed."""
+    return reset_deadlines(stack.entries) != stack.entries
+
+
 def close_expired(
     entries: Sequence[LedgerEntry], now: datetime
 ) -> tuple[tuple[LedgerEntry, ...], tuple[Grant, ...]]:

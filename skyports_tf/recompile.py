@@ -12,7 +12,7 @@ from datetime import datetime
 
 from skyports_tf.compilation import Compilation, add_problems, render_compilation, stop_on_errors, told
 from skyports_tf.config import Config
-from skyports_tf.deadlines import reset_deadlines, start_deadlines
+from skyports_tf.deadlines import has_deadlines, reset_deadlines, start_deadlines
 from skyports_tf.grants import Flags
 from skyports_tf.ledger import LEDGER_NAME, ledger_text, read_stack
 from skyports_tf.model import GeneratedFile, LedgerEntry, Stack
@@ -69,7 +69,7 @@ def reset_expiry(out: str, stack: Stack, config: Config) -> Compilation | None:
 
     None where the ledger holds no deadline. Raises `FindingsError` as `recompile_stacks` does.
     """
-    if reset_deadlines(stack.entries) == stack.entries:
+    if not has_deadlines(stack):
         return None
     return recompile_stacks(out, [stack], lambda current: reset_deadlines(current.entries), config)
 

@@ -13,10 +13,10 @@ from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
 from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
 from skyports_tf.config import Config
+from skyports_tf.deadlines import has_deadlines
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, close_stack, plan_close
 from skyports_tf.model import Stack, StackClosed, StackPlan
-from skyports_tf.recompile import reset_expiry
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
 from skyports_tf.tree import find_stacks
@@ -78,14 +78,19 @@ def _close_all(
 
 def _with_new_deadlines(out: str, closed: Outcome[StackClosed], config: Config) -> Outcome[StackClosed]:
     """What is gone has no deadline any more: the next apply begins them anew."""
-    results = []
-    for item in closed.results:
-        try:
-            reset_expiry(out, item.stack, config)
-        except FindingsError as error:  # the ports are closed all the same
-            item = replace(item, warnings=(*item.warnings, *error.diagnostics))
-        results.append(item)
-    return Outcome(results, closed.failures)
+    return Outcome([_with_new_deadline(out, item, config) for item in closed.results], closed.failures)
+
+
+def _with_new_deadline(out: str, closed: StackClosed, config: Config) -> StackClosed:
+    if not has_deadlines(closed.stack):
+        return closed
+    from skyports_tf.recompile import reset_expiry
+
+    try:
+        reset_expiry(out, closed.stack, config)
+    except FindingsError as error:  # the ports are closed all the same
+        return replace(closed, warnings=(*closed.warnings, *error.diagnostics))
+    return closed
 
 
 def _finish(session: Session, out: str, planned: Outcome[StackPlan], closed: Outcome[StackClosed]) -> int:
