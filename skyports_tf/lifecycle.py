@@ -8,29 +8,12 @@ there is none.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
-from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackClosed, StackPlan, StackStatus
-from skyports_tf.running.changes import (
-    needs_outputs,
-    needs_plan,
-    output_rules,
-    outputs_changed,
-    plan_rules,
-    planned_rules,
-    port_changes,
-    resource_counts,
-    stack_rules,
-)
-from skyports_tf.running.contents import has_packed_rules, packed_changes, packed_rules
+from skyports_tf.model import Stack, StackClosed, StackPlan, StackStatus
+from skyports_tf.running.changes import output_rules
 from skyports_tf.running.execution import (
     Execution,
     Phase,
@@ -40,21 +23,15 @@ from skyports_tf.running.execution import (
     execution_of,
     silent,
 )
-from skyports_tf.running.initialization import StackPaths, writing
-from skyports_tf.running.ssh import opened_ssh
+from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.state import (
-    is_unfinished,
-    mark_finished,
-    mark_unfinished,
     never_applied,
     read_addresses,
     read_open_rules,
     read_outputs,
     status_of,
-    with_tasks,
 )
-from skyports_tf.running.stream import Record
-from skyports_tf.terraform import Run, read_json
+from skyports_tf.terraform import Flag, Run
 
 __all__ = [
     "PLAN_FILE",
@@ -65,31 +42,41 @@ __all__ = [
     "apply_plan",
     "close_stack",
     "plan_close",
+    "plan_closed",
     "plan_stack",
     "read_status",
 ]
 
-#: The saved plan in a stack's folder.
-PLAN_FILE: Final = "skyports.tfplan"
-
 
 def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
     """Plan what the stack's files ask for, and save the plan where it does anything."""
-    if not stack.rules and never_applied(_paths(out, stack), stack):
-        return _empty_plan(out, stack)
+    if not stack.rules and never_applied(paths_of(out, stack), stack):
+        return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
-        return _plan(execution, out)
+        return make_plan(execution, out)
+
+
+def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
+    """Plan to close every port of the stack, and keep its groups and whatever else it holds.
+
+    The files stay as they are: the next plan opens the ports again.
+    """
+    if never_applied(paths_of(out, stack), stack):
+        return empty_plan(out, stack)
+    with execution_of(out, replace(stack, rules=(), packed=()), settings, progress) as execution:
+        flags: dict[str, Flag] = {"var": "closed=true"} if _can_be_closed(execution) else {}
+        return make_plan(execution, out, flags=flags)
 
 
 def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
     """Plan to remove all that the stack holds; the plan is empty where it holds nothing."""
-    if never_applied(_paths(out, stack), stack):
-        return _empty_plan(out, stack)
+    if never_applied(paths_of(out, stack), stack):
+        return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
         outputs = read_outputs(execution)
         if not outputs and not read_addresses(execution):
-            return _empty_plan(out, stack)
-        return _plan(execution, out, outputs)
+            return empty_plan(out, stack)
+        return make_plan(execution, out, outputs)
 
 
 def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progress = silent) -> StackStatus:
@@ -100,7 +87,7 @@ def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progr
     if plan.plan_file is None:
         return read_status(out, plan.stack, settings)
     with execution_of(out, plan.stack, settings, progress) as execution:
-        record = _apply(execution, plan, "apply")
+        record = apply_saved(execution, plan, "apply")
         outputs = record.outputs.values if record.outputs else read_outputs(execution)
         status = status_of(plan.stack, output_rules(outputs), outputs)
         return replace(status, warnings=execution.warnings(record))
@@ -114,14 +101,14 @@ def close_stack(out: str, plan: StackPlan, settings: RunSettings, progress: Prog
     if plan.plan_file is None:
         return StackClosed(plan.stack, plan.changes, plan.counts, verified_empty=True)
     with execution_of(out, plan.stack, settings, progress) as execution:
-        record = _apply(execution, plan, "destroy")
+        record = apply_saved(execution, plan, "destroy")
         _prove_empty(execution)
         return StackClosed(plan.stack, plan.changes, plan.counts, True, execution.warnings(record))
 
 
 def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
     """The stack as its state has it; `unknown` with the reason where the state can't be read."""
-    if never_applied(_paths(out, stack), stack):
+    if never_applied(paths_of(out, stack), stack):
         return StackStatus(stack, "closed")
     try:
         with execution_of(out, stack, settings, silent) as execution:
@@ -131,90 +118,12 @@ def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
         return StackStatus(stack, "unknown", reason=_first_words(error))
 
 
-def _plan(execution: Execution, out: str, closing: Mapping[str, Any] | None = None) -> StackPlan:
-    """Plan and save; `closing` are the outputs of a state that is to be emptied."""
-    stack, paths = execution.stack, execution.paths
-    flags = {**execution.flags, "destroy": True if closing is not None else None}
-    with _draft(paths.folder) as draft:
-        run = execution.stream(
-            "plan", lambda hear: execution.terraform.plan(on_event=hear, out=draft.name, **flags)
-        )
-        plan = StackPlan(
-            stack,
-            _port_changes(execution, run.record, draft.name, closing),
-            resource_counts(run.record),
-            outputs_changed=outputs_changed(run.record),
-            warnings=execution.warnings(run.record),
-            ssh=opened_ssh(run.record, stack),
-        )
-        if closing is None and not plan.counts.any and not plan.outputs_changed:
-            (paths.folder / PLAN_FILE).unlink(missing_ok=True)
-            mark_finished(paths)
-            return plan
-        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
-        draft.replace(paths.folder / PLAN_FILE)
-    return replace(plan, plan_file=str(Path(out) / stack.directory / PLAN_FILE), plan_digest=digest)
-
-
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A file of ours alone for a plan in the making: the plan holds what the state holds."""
-    with writing(folder):
-        descriptor, name = tempfile.mkstemp(prefix="skyports.", suffix=".tfplan", dir=folder)
-        os.close(descriptor)
+def _can_be_closed(execution: Execution) -> bool:
+    """Whether the files as they are know the variable: a stack without ports has nothing to close."""
     try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _port_changes(
-    execution: Execution, record: Record, plan_file: str, outputs: Mapping[str, Any] | None
-) -> PortChanges:
-    if has_packed_rules(record):
-        return _packed_changes(execution, record, outputs)
-    after, before = stack_rules(execution.stack), {}
-    if needs_outputs(record) and not is_unfinished(execution.paths):
-        before = output_rules(read_outputs(execution) if outputs is None else outputs)
-    if needs_plan(record, after, before):
-        shown = read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
-        before, planned = plan_rules(shown, after)
-        after = with_tasks(planned, execution.stack)
-    return port_changes(record, with_tasks(before, execution.stack), after)
-
-
-def _packed_changes(execution: Execution, record: Record, outputs: Mapping[str, Any] | None) -> PortChanges:
-    stack, before = execution.stack, None
-    if needs_outputs(record) and is_unfinished(execution.paths):
-        # the outputs are of an earlier time: what the stack's rules hold is the nearest to the truth
-        before = packed_rules(stack, planned_rules(record))
-    elif needs_outputs(record) or outputs is not None:
-        before = output_rules(read_outputs(execution) if outputs is None else outputs)
-    return packed_changes(record, before, stack, closing=outputs is not None)
-
-
-def _apply(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
-    paths, counts = execution.paths, plan.counts
-    _check_plan(paths, plan)
-    mark_unfinished(paths)
-    run = execution.stream(
-        phase,
-        lambda hear: execution.terraform.apply(PLAN_FILE, on_event=hear, **execution.flags),
-        total=counts.create + counts.update + counts.delete,
-    )
-    mark_finished(paths)
-    (paths.folder / PLAN_FILE).unlink(missing_ok=True)
-    return run.record
-
-
-def _check_plan(paths: StackPaths, plan: StackPlan) -> None:
-    """Refuse a plan file that is not the one that was shown; that it is missing, Terraform says."""
-    path = paths.folder / PLAN_FILE
-    if plan.plan_digest is None or not path.is_file():
-        return
-    if hashlib.sha256(path.read_bytes()).hexdigest() != plan.plan_digest:
-        message = f"{plan.stack.name}: another plan was saved since this one was shown"
-        raise FindingsError(Diagnostic("plan-replaced", message, path=plan.plan_file, help="plan again"))
+        return 'variable "closed"' in (execution.paths.folder / "main.tf").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def _prove_empty(execution: Execution) -> None:
@@ -229,15 +138,6 @@ def _prove_empty(execution: Execution) -> None:
         return
     message = f"{execution.stack.name}: still there after destroy: {', '.join(left) or 'outputs'}"
     raise FindingsError(Diagnostic("still-open", message, help="run destroy again"))
-
-
-def _empty_plan(out: str, stack: Stack) -> StackPlan:
-    (_paths(out, stack).folder / PLAN_FILE).unlink(missing_ok=True)
-    return StackPlan(stack, PortChanges(), ResourceCounts())
-
-
-def _paths(out: str, stack: Stack) -> StackPaths:
-    return StackPaths.of(out, stack, os.environ)
 
 
 def _first_words(error: TerraformError) -> str:

@@ -19,7 +19,15 @@ import yaml
 
 from skyports_tf.clouds import managed_clouds
 from skyports_tf.compiler import compile_tree
-from skyports_tf.lifecycle import RunSettings, apply_plan, close_stack, plan_close, plan_stack, read_status
+from skyports_tf.lifecycle import (
+    RunSettings,
+    apply_plan,
+    close_stack,
+    plan_close,
+    plan_closed,
+    plan_stack,
+    read_status,
+)
 from skyports_tf.model import PortRule, Stack, StackPlan, StackStatus
 from tests.support.golden import EXAMPLES
 from tests.support.project import Project, working_in
@@ -53,6 +61,10 @@ class Life:
     def plan(self, stack: Stack) -> StackPlan:
         with working_in(self.project.folder):
             return plan_stack("infra", stack, SETTINGS)
+
+    def plan_closed(self, stack: Stack) -> StackPlan:
+        with working_in(self.project.folder):
+            return plan_closed("infra", stack, SETTINGS)
 
     def apply(self, plan: StackPlan) -> StackStatus:
         with working_in(self.project.folder):

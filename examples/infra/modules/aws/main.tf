@@ -21,9 +21,11 @@ data "aws_instance" "node" {
 }
 
 locals {
+  rules = var.closed ? {} : var.rules
+
   ssh_rules = var.attach ? {} : var.ssh_rules
   ssh_twins = [
-    for source in keys(local.ssh_rules) : "tcp-22@${source}" if try(var.rules["tcp-22@${source}"].to_port, 0) == 22
+    for source in keys(local.ssh_rules) : "tcp-22@${source}" if try(local.rules["tcp-22@${source}"].to_port, 0) == 22
   ]
   tags = merge(var.tags, { skyports-cluster = var.cluster })
 }
@@ -39,7 +41,7 @@ resource "aws_security_group" "this" {
 
 resource "aws_vpc_security_group_ingress_rule" "port" {
   # EC2 refuses a second rule for port 22 from a source that may use SSH anyway
-  for_each = { for key, rule in var.rules : key => rule if !contains(local.ssh_twins, key) }
+  for_each = { for key, rule in local.rules : key => rule if !contains(local.ssh_twins, key) }
 
   security_group_id            = aws_security_group.this.id
   ip_protocol                  = each.value.protocol

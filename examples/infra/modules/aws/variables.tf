@@ -7,6 +7,13 @@ variable "attach" {
   nullable    = false
 }
 
+variable "closed" {
+  description = "No port is open, whatever the rules say; the rest stays."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "cluster" {
   description = "SkyPilot's display name of the cluster."
   type        = string

@@ -27,6 +27,7 @@ check "launched" {
 }
 
 locals {
+  rules    = var.closed ? {} : var.rules
   launched = length(data.azurerm_resources.group.resources) > 0
   # without rules there is nothing to do for a cluster that is gone
   guarded = local.launched || length(var.rules) > 0
@@ -55,7 +56,7 @@ locals {
 
   # Azure refuses a rule with one address prefix inside another: of each prefix, those of its rule that hold it
   prefixes = merge(
-    { for key, rule in var.rules : key => coalesce(rule.source_address_prefixes, []) },
+    { for key, rule in local.rules : key => coalesce(rule.source_address_prefixes, []) },
     { for key, rule in local.ssh_rules : "ssh ${key}" => rule.prefixes },
   )
   lengths = {
@@ -76,7 +77,7 @@ locals {
 }
 
 resource "azurerm_network_security_rule" "port" {
-  for_each = var.rules
+  for_each = local.rules
 
   name                        = "skyports-${each.key}"
   resource_group_name         = var.resource_group_name

@@ -18,6 +18,8 @@ data "digitalocean_droplets" "gpu_nodes" {
 }
 
 locals {
+  rules = var.closed ? {} : var.rules
+
   droplets = {
     for droplet in concat(
       tolist(data.digitalocean_droplets.nodes.droplets),
@@ -34,7 +36,7 @@ locals {
 
   # what a port's rule gives already is not asked for twice
   ssh_sources = setsubtract(var.ssh_sources, flatten([
-    for rule in values(var.rules) : rule.source_addresses
+    for rule in values(local.rules) : rule.source_addresses
     if rule.protocol == "tcp" && rule.from_port <= 22 && rule.to_port >= 22
   ]))
 }
@@ -45,7 +47,7 @@ resource "digitalocean_firewall" "port" {
   tags = local.tags
 
   dynamic "inbound_rule" {
-    for_each = var.rules
+    for_each = local.rules
 
     content {
       protocol         = inbound_rule.value.protocol

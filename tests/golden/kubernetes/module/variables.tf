@@ -7,6 +7,13 @@ variable "annotations" {
   nullable    = false
 }
 
+variable "closed" {
+  description = "No port is open, whatever the rules say; the rest stays."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "head_only" {
   description = "Whether only the head node answers, not all nodes."
   type        = bool

@@ -26,6 +26,8 @@ data "oci_core_vnic" "node" {
 }
 
 locals {
+  rules = var.closed ? {} : var.rules
+
   # the newest VCN of that name, as SkyPilot takes it
   vcn_id = var.vcn_id != null ? var.vcn_id : try(data.oci_core_vcns.this[0].virtual_networks[0].id, null)
 
@@ -58,7 +60,7 @@ resource "oci_core_network_security_group" "this" {
 
 resource "oci_core_network_security_group_security_rule" "port" {
   # checkov:skip=CKV_OCI_21: a stateless rule would drop the answers, which no egress rule of this group allows
-  for_each = var.rules
+  for_each = local.rules
 
   network_security_group_id = oci_core_network_security_group.this.id
   direction                 = "INGRESS"

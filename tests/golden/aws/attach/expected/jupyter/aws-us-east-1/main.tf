@@ -19,6 +19,8 @@ provider "aws" {
 module "ports" {
   source = "../../modules/aws"
 
+  closed = var.closed
+
   attach              = true
   cluster             = "jupyter"
   name_on_cloud       = "jupyter-a1b2c3d4"
@@ -32,4 +34,11 @@ module "ports" {
   ssh_rules = {}
 
   tags = {}
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -19,6 +19,8 @@ provider "aws" {
 module "ports" {
   source = "../../modules/aws"
 
+  closed = var.closed
+
   attach              = false
   cluster             = "ray"
   name_on_cloud       = "ray-a1b2c3d4"
@@ -48,4 +50,11 @@ module "ports" {
     "cost center" = "4711"
     team          = "ml"
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -19,6 +19,8 @@ provider "aws" {
 module "ports" {
   source = "../../modules/aws"
 
+  closed = var.closed
+
   attach              = false
   cluster             = "dns.main"
   name_on_cloud       = "dns-main-a1b2c3d4"
@@ -37,4 +39,11 @@ module "ports" {
   }
 
   tags = {}
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -24,6 +24,8 @@ provider "azurerm" {
 module "ports" {
   source = "../../modules/azure"
 
+  closed = var.closed
+
   cluster             = "web"
   name_on_cloud       = "web-a1b2c3d4"
   resource_group_name = "research"
@@ -34,4 +36,11 @@ module "ports" {
     tcp-ipv4-1 = { protocol = "tcp", ports = ["9000-9005"], source_address_prefixes = ["10.0.0.0/8"], priority = 100, description = "Workers of the training run" }
     tcp-ipv4-2 = { protocol = "tcp", ports = ["8080", "8443"], source_address_prefixes = ["198.51.100.0/24", "203.0.113.0/24"], priority = 101 }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

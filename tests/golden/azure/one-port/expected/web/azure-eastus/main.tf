@@ -23,6 +23,8 @@ provider "azurerm" {
 module "ports" {
   source = "../../modules/azure"
 
+  closed = var.closed
+
   cluster             = "web"
   name_on_cloud       = "web-a1b2c3d4"
   resource_group_name = "web-a1b2c3d4-eastus"
@@ -32,4 +34,11 @@ module "ports" {
   rules = {
     tcp-ipv4-1 = { protocol = "tcp", ports = ["8080"], source_address_prefixes = ["0.0.0.0/0"], priority = 100 }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

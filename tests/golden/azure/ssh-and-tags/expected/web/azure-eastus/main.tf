@@ -23,6 +23,8 @@ provider "azurerm" {
 module "ports" {
   source = "../../modules/azure"
 
+  closed = var.closed
+
   cluster             = "web"
   name_on_cloud       = "web-a1b2c3d4"
   resource_group_name = "web-a1b2c3d4-eastus"
@@ -34,4 +36,11 @@ module "ports" {
     tcp-tag-1  = { protocol = "tcp", ports = ["8080"], source_address_prefix = "AzureCloud.eastus", priority = 101 }
     tcp-tag-2  = { protocol = "tcp", ports = ["8080", "8443"], source_address_prefix = "Storage", priority = 102 }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -23,6 +23,8 @@ provider "azurerm" {
 module "ports" {
   source = "../../modules/azure"
 
+  closed = var.closed
+
   cluster             = "web"
   name_on_cloud       = "web-a1b2c3d4"
   resource_group_name = "web-a1b2c3d4-northeurope"
@@ -33,4 +35,11 @@ module "ports" {
     tcp-ipv4-1 = { protocol = "tcp", ports = ["53"], source_address_prefixes = ["0.0.0.0/0"], priority = 100 }
     udp-ipv4-1 = { protocol = "udp", ports = ["53", "5000-5010"], source_address_prefixes = ["0.0.0.0/0"], priority = 101 }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -19,6 +19,8 @@ provider "digitalocean" {}
 module "ports" {
   source = "../../modules/do"
 
+  closed = var.closed
+
   firewall_name = "skyports-web-a1b2c3d4"
   tag           = "skypilot-cluster-name:web-a1b2c3d4"
   tag_exists    = false
@@ -26,4 +28,11 @@ module "ports" {
   rules = {}
 
   ssh_sources = ["0.0.0.0/0"]
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -18,6 +18,8 @@ provider "digitalocean" {}
 module "ports" {
   source = "../../modules/do"
 
+  closed = var.closed
+
   firewall_name = "skyports-web-a1b2c3d4"
   tag           = "skypilot-cluster-name:web-a1b2c3d4"
   tag_exists    = false
@@ -27,4 +29,11 @@ module "ports" {
   }
 
   ssh_sources = ["0.0.0.0/0"]
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

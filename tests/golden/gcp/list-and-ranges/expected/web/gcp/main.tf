@@ -19,6 +19,8 @@ provider "google" {
 module "ports" {
   source = "../../modules/gcp"
 
+  closed = var.closed
+
   cluster     = "web"
   project     = "my-project"
   network     = "skypilot-vpc"
@@ -31,4 +33,11 @@ module "ports" {
     ipv4-2 = { tcp = ["8080", "8443"], udp = [], source_ranges = ["198.51.100.0/24", "203.0.113.0/24"] }
     tag-1  = { tcp = ["9000-9005"], udp = [], source_tags = ["workers"], description = "Workers of the training run" }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

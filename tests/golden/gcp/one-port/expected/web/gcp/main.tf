@@ -19,6 +19,8 @@ provider "google" {
 module "ports" {
   source = "../../modules/gcp"
 
+  closed = var.closed
+
   cluster     = "web"
   project     = "my-project"
   network     = "skypilot-vpc"
@@ -29,4 +31,11 @@ module "ports" {
   rules = {
     ipv4-1 = { tcp = ["8080"], udp = [], source_ranges = ["0.0.0.0/0"] }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

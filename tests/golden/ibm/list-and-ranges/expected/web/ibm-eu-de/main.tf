@@ -20,6 +20,8 @@ provider "ibm" {
 module "ports" {
   source = "../../modules/ibm"
 
+  closed = var.closed
+
   security_group_id = "r006-11111111-2222-3333-4444-555555555555"
 
   rules = {
@@ -33,4 +35,11 @@ module "ports" {
     "tcp-10020@198.51.100.7/32" = { protocol = "tcp", from_port = 10020, to_port = 10040, remote = "198.51.100.7/32" }
     "tcp-10020@203.0.113.0/24"  = { protocol = "tcp", from_port = 10020, to_port = 10040, remote = "203.0.113.0/24" }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -20,9 +20,18 @@ provider "ibm" {
 module "ports" {
   source = "../../modules/ibm"
 
+  closed = var.closed
+
   security_group_id = "r006-11111111-2222-3333-4444-555555555555"
 
   rules = {
     "tcp-8888@0.0.0.0/0" = { protocol = "tcp", from_port = 8888, to_port = 8888, remote = "0.0.0.0/0" }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

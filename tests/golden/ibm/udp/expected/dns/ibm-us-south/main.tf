@@ -20,6 +20,8 @@ provider "ibm" {
 module "ports" {
   source = "../../modules/ibm"
 
+  closed = var.closed
+
   security_group_id = "r006-11111111-2222-3333-4444-555555555555"
 
   rules = {
@@ -27,4 +29,11 @@ module "ports" {
     "udp-53@0.0.0.0/0"   = { protocol = "udp", from_port = 53, to_port = 53, remote = "0.0.0.0/0", description = "DNS" }
     "udp-5000@0.0.0.0/0" = { protocol = "udp", from_port = 5000, to_port = 5010, remote = "0.0.0.0/0" }
   }
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

@@ -24,6 +24,8 @@ provider "kubernetes" {
 module "ports" {
   source = "../../modules/kubernetes"
 
+  closed = var.closed
+
   head_only              = true
   ingress                = true
   name_on_cloud          = "web-a1b2c3d4"
@@ -39,4 +41,11 @@ module "ports" {
   annotations = {}
 
   tags = {}
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

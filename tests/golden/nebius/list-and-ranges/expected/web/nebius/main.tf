@@ -18,6 +18,8 @@ provider "nebius" {}
 module "ports" {
   source = "../../modules/nebius"
 
+  closed = var.closed
+
   name_on_cloud       = "web-a1b2c3d4"
   network_id          = "vpcnetwork-e00example"
   project_id          = "project-e00example"
@@ -34,4 +36,11 @@ module "ports" {
   }
 
   tags = {}
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

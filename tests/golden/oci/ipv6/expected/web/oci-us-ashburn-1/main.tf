@@ -19,6 +19,8 @@ provider "oci" {
 module "ports" {
   source = "../../modules/oci"
 
+  closed = var.closed
+
   cluster        = "web"
   compartment_id = "ocid1.compartment.oc1..aaaaexample"
   name_on_cloud  = "web-a1b2c3d4"
@@ -32,4 +34,11 @@ module "ports" {
   }
 
   tags = {}
+}
+
+variable "closed" {
+  description = "Close every port and keep the rest: terraform apply -var closed=true."
+  type        = bool
+  default     = false
+  nullable    = false
 }

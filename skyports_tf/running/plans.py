@@ -1,0 +1,143 @@
+"""One plan of Terraform's: made and saved, checked, applied exactly as it was shown."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
+from skyports_tf.running.changes import (
+    needs_outputs,
+    needs_plan,
+    output_rules,
+    outputs_changed,
+    plan_rules,
+    planned_rules,
+    port_changes,
+    resource_counts,
+    stack_rules,
+)
+from skyports_tf.running.contents import has_packed_rules, packed_changes, packed_rules
+from skyports_tf.running.execution import Execution, Phase
+from skyports_tf.running.initialization import StackPaths, writing
+from skyports_tf.running.ssh import opened_ssh
+from skyports_tf.running.state import is_unfinished, mark_finished, mark_unfinished, read_outputs, with_tasks
+from skyports_tf.running.stream import Record
+from skyports_tf.terraform import Flag, read_json
+
+#: The saved plan in a stack's folder.
+PLAN_FILE: Final = "skyports.tfplan"
+
+
+def make_plan(
+    execution: Execution,
+    out: str,
+    closing: Mapping[str, Any] | None = None,
+    flags: Mapping[str, Flag] | None = None,
+) -> StackPlan:
+    """Plan, and save the plan where it does anything.
+
+    `closing` are the outputs of a state that is to be emptied; `flags` are more flags of
+    `terraform plan`.
+    """
+    stack, paths = execution.stack, execution.paths
+    options = {**execution.flags, "destroy": True if closing is not None else None, **(flags or {})}
+    with _draft(paths.folder) as draft:
+        run = execution.stream(
+            "plan", lambda hear: execution.terraform.plan(on_event=hear, out=draft.name, **options)
+        )
+        plan = StackPlan(
+            stack,
+            _port_changes(execution, run.record, draft.name, closing),
+            resource_counts(run.record),
+            outputs_changed=outputs_changed(run.record),
+            warnings=execution.warnings(run.record),
+            ssh=opened_ssh(run.record, stack),
+        )
+        if closing is None and not plan.counts.any and not plan.outputs_changed:
+            (paths.folder / PLAN_FILE).unlink(missing_ok=True)
+            mark_finished(paths)
+            return plan
+        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+        draft.replace(paths.folder / PLAN_FILE)
+    return replace(plan, plan_file=str(Path(out) / stack.directory / PLAN_FILE), plan_digest=digest)
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A file of ours alone for a plan in the making: the plan holds what the state holds."""
+    with writing(folder):
+        descriptor, name = tempfile.mkstemp(prefix="skyports.", suffix=".tfplan", dir=folder)
+        os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _port_changes(
+    execution: Execution, record: Record, plan_file: str, outputs: Mapping[str, Any] | None
+) -> PortChanges:
+    if has_packed_rules(record):
+        return _packed_changes(execution, record, outputs)
+    after, before = stack_rules(execution.stack), {}
+    if needs_outputs(record) and not is_unfinished(execution.paths):
+        before = output_rules(read_outputs(execution) if outputs is None else outputs)
+    if needs_plan(record, after, before):
+        shown = read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
+        before, planned = plan_rules(shown, after)
+        after = with_tasks(planned, execution.stack)
+    return port_changes(record, with_tasks(before, execution.stack), after)
+
+
+def _packed_changes(execution: Execution, record: Record, outputs: Mapping[str, Any] | None) -> PortChanges:
+    stack, before = execution.stack, None
+    if needs_outputs(record) and is_unfinished(execution.paths):
+        # the outputs are of an earlier time: what the stack's rules hold is the nearest to the truth
+        before = packed_rules(stack, planned_rules(record))
+    elif needs_outputs(record) or outputs is not None:
+        before = output_rules(read_outputs(execution) if outputs is None else outputs)
+    return packed_changes(record, before, stack, closing=outputs is not None)
+
+
+def apply_saved(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
+    """Apply exactly the plan that was saved. Raises `FindingsError` where another was saved since."""
+    paths, counts = execution.paths, plan.counts
+    _check_plan(paths, plan)
+    mark_unfinished(paths)
+    run = execution.stream(
+        phase,
+        lambda hear: execution.terraform.apply(PLAN_FILE, on_event=hear, **execution.flags),
+        total=counts.create + counts.update + counts.delete,
+    )
+    mark_finished(paths)
+    (paths.folder / PLAN_FILE).unlink(missing_ok=True)
+    return run.record
+
+
+def _check_plan(paths: StackPaths, plan: StackPlan) -> None:
+    """Refuse a plan file that is not the one that was shown; that it is missing, Terraform says."""
+    path = paths.folder / PLAN_FILE
+    if plan.plan_digest is None or not path.is_file():
+        return
+    if hashlib.sha256(path.read_bytes()).hexdigest() != plan.plan_digest:
+        message = f"{plan.stack.name}: another plan was saved since this one was shown"
+        raise FindingsError(Diagnostic("plan-replaced", message, path=plan.plan_file, help="plan again"))
+
+
+def empty_plan(out: str, stack: Stack) -> StackPlan:
+    """The plan of a stack with nothing to do; a plan that was saved before goes."""
+    (paths_of(out, stack).folder / PLAN_FILE).unlink(missing_ok=True)
+    return StackPlan(stack, PortChanges(), ResourceCounts())
+
+
+def paths_of(out: str, stack: Stack) -> StackPaths:
+    """The stack's folders, in this process's environment."""
+    return StackPaths.of(out, stack, os.environ)
