@@ -240,11 +240,14 @@ def _check_nesting(path: str, text: str) -> None:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > MOST_NESTING:
-                message = f"nested deeper than {MOST_NESTING} levels"
-                span = _mark_span(event.start_mark)
-                raise FindingsError(located(("yaml-too-deep", message), path, text, span))
+                raise _too_deep(path, text, event.start_mark)
     except yaml.YAMLError as error:
         raise _syntax_error(path, text, error) from None
+
+
+def _too_deep(path: str, text: str, mark: Any) -> FindingsError:
+    item = ("yaml-too-deep", f"nested deeper than {MOST_NESTING} levels")
+    return FindingsError(located(item, path, text, _mark_span(mark)))
 
 
 def _syntax_error(path: str, text: str, error: yaml.YAMLError) -> FindingsError:
@@ -252,6 +255,9 @@ def _syntax_error(path: str, text: str, error: yaml.YAMLError) -> FindingsError:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     if mark is not None and text[mark.index : mark.index + 1] == "\t":
         problem = "found character '\\t'"
+    if mark is not None and "nesting" in problem:
+        # libyaml's own bound (1,000 since 0.2.6): its scanner looks ahead of the events that we count
+        return _too_deep(path, text, mark)
     message, help_text = explain_syntax(problem)
     if mark is None:
         before = text.encode()[: getattr(error, "position", 0)].decode("utf-8", "replace")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,26 @@ for _name in [*os.environ]:
         del os.environ[_name]
 for _name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "SKYPILOT_USER_ID"):
     os.environ.pop(_name, None)
+
+
+def _home_without_skypilot() -> tempfile.TemporaryDirectory[str] | None:
+    """Make a home of the tests' own, with all that the user's holds but ~/.sky.
+
+    SkyPilot's user hash lies there, and would change every name. Gives the folder to keep until
+    the end; None where the tests have one: a worker inherits it.
+    """
+    home = Path.home()
+    if "PYTEST_XDIST_WORKER" in os.environ or not home.is_dir():
+        return None
+    made = tempfile.TemporaryDirectory(prefix="skyports-tests-home-")
+    for entry in home.iterdir():
+        if entry.name != ".sky":
+            Path(made.name, entry.name).symlink_to(entry)
+    os.environ["HOME"] = made.name
+    return made
+
+
+_HOME = _home_without_skypilot()
 
 
 @pytest.hookimpl(tryfirst=True)
