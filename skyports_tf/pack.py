@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from skyports_tf.model import Grant, IngressRule, LedgerEntry, PackedRule, Protocol
-from skyports_tf.packing.identity import batched_rules, keyed_rules
+from skyports_tf.packing.identity import batched_rules, keyed_rules, with_steps
 from skyports_tf.packing.rectangles import Ports, RuleShape, Sources, Wanted, rectangles
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source
@@ -107,8 +107,10 @@ def _pack_block(
         for batch in _batches(ports, shape)
     ]
     if shape.ports == "single":
-        return batched_rules(name, found, shape.ports_max, previous)
-    return keyed_rules(name, found, previous)
+        rules = batched_rules(name, found, shape.ports_max, previous)
+    else:
+        rules = keyed_rules(name, found, previous)
+    return with_steps(name, rules, previous)
 
 
 def _pieces(block: Wanted, shape: RuleShape) -> Iterator[Wanted]:

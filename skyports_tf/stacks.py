@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from typing import Any
 
 from skyports_tf.clouds import PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
@@ -100,13 +101,19 @@ def _packed(
 
 
 def _priorities(packed: Sequence[PackedRule], cloud: Cloud, previous: Sequence[PackedRule]) -> dict[str, int]:
-    """A priority of its own for each rule; one that was there keeps its own."""
+    """A priority of its own for each rule; one that was there keeps its own.
+
+    A new rule takes one of a rule that goes only where no other is left: it opens before that one closes.
+    """
     if cloud.priorities is None:
         return {}
     before = {rule.key: rule.priority for rule in previous if rule.priority is not None}
     found = {rule.key: before[rule.key] for rule in packed if rule.key in before}
-    taken = set(found.values())
-    free = (number for number in range(cloud.priorities.first, 10**6) if number not in taken)
+    going = set(before.values()).difference(found.values())
+    window = range(cloud.priorities.first, cloud.priorities.last + 1)
+    taken = {*going, *found.values()}
+    unused = (number for number in window if number not in taken)
+    free = chain(unused, sorted(going), count(cloud.priorities.last + 1))
     return {rule.key: found.get(rule.key) or next(free) for rule in packed}
 
 

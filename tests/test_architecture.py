@@ -18,7 +18,7 @@ ROOT = "skyports_tf"
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
     "codes diagnostics",
-    "ports sources expiry hcl documents model",
+    "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",

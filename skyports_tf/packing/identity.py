@@ -1,19 +1,24 @@
 """Keys of rules that stay: what a rule was called in the last compile, it is called in the next.
 
 A rule that opens much of what a previous rule opened takes over its key, so that an edit
-changes rules in place; single ports stay in their rule where that costs no rule.
+changes rules in place; single ports stay in their rule where that costs no rule. But no key is
+taken over where a port that stays wanted would have to close for a moment (ordering.py).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TypeAlias
 
 from skyports_tf.model import PackedRule, Protocol
+from skyports_tf.ordering import Move, find_order
 from skyports_tf.packing.rectangles import Ports, Rectangle, Sources
 from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.reach import meet, union
+from skyports_tf.sources import Source
 
 
 def keyed_rules(
@@ -62,6 +67,38 @@ def _shared(one: Rectangle, other: Rectangle) -> tuple[int, int, int]:
     sources = len(one[0] & other[0])
     ports = sum(len(ranges & other[1].get(protocol, PortSet())) for protocol, ranges in one[1].items())
     return sources * ports, ports, sources
+
+
+# -- keys that must not stay -----------------------------------------------------------
+
+
+_Reach: TypeAlias = dict[tuple[Protocol, Source], PortSet]
+
+
+def with_steps(name: str, rules: Sequence[PackedRule], previous: Sequence[PackedRule]) -> list[PackedRule]:
+    """`rules`, where those get a fresh key that could not open first and close then.
+
+    Such a rule loses a port that stays wanted and gains another that no rule keeps meanwhile: whichever
+    call comes first, a port is closed. Under a fresh key it opens before the old one closes.
+    """
+    before = {rule.key: _reach(rule) for rule in previous}
+    found = list(rules)
+    fresh = _fresh_keys(name, {*before, *(rule.key for rule in rules)})
+    while before:
+        reach = {rule.key: _reach(rule) for rule in found}
+        changed = [key for key in {**before, **reach} if before.get(key) != reach.get(key)]
+        moves = [Move(key, before.get(key, {}), reach.get(key, {})) for key in changed]
+        kept = union(reach[key] for key in reach if before.get(key) == reach[key])
+        gaps = find_order(moves, kept, most=1).gaps
+        if not gaps:
+            break
+        bad = {move.name for move in moves if move.before and meet(move.after, gaps)}
+        found = [replace(rule, key=next(fresh)) if rule.key in bad else rule for rule in found]
+    return found
+
+
+def _reach(rule: PackedRule) -> _Reach:
+    return {(protocol, source): ports for protocol, ports in rule.ports for source in rule.sources}
 
 
 # -- single ports ----------------------------------------------------------------------
