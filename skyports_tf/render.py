@@ -76,17 +76,7 @@ def render_stack(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
     """
     cloud = catalog.load(stack.cloud)
     header = _stack_header(stack)
-    context = {
-        "cloud": cloud,
-        "header": header,
-        "names": stack.names,
-        "provider": cloud.provider,
-        "required_version": REQUIRED_VERSION,
-        "rules": {rule.key: _rule_line(rule, cloud) for rule in stack.packed},
-        "sky_config": stack.sky_config,
-        "ssh_rules": {source.text: _source_line(source, cloud) for source in stack.ssh_sources},
-        "stack": stack,
-    }
+    context = _stack_context(stack, cloud, header)
     rendered = [
         (name, _render(catalog, f"{cloud.name}/stack/{name}.j2", context)) for name in _STACK_TEMPLATES
     ]
@@ -98,6 +88,32 @@ def render_stack(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
         text = f"{_sky_config_header(stack)}\n{sky_config_yaml(stack.sky_config)}"
         files.append((SKY_CONFIG_NAME, text))
     return tuple(GeneratedFile(f"{stack.directory}/{name}", text) for name, text in (*files, *rendered))
+
+
+def render_probe(stack: Stack, catalog: Catalog = CATALOG) -> str | None:
+    """The root module that looks what the cloud has of the stack's cluster; None where the cloud has none.
+
+    It is for one run beside the stack, and no part of the tree.
+    """
+    cloud = catalog.load(stack.cloud)
+    if not (cloud.folder / "probe").is_dir():
+        return None
+    header = f"{HEADER}: looks what is there of {stack.cluster}, and changes nothing."
+    return _render(catalog, f"{cloud.name}/probe/main.tf.j2", _stack_context(stack, cloud, header))
+
+
+def _stack_context(stack: Stack, cloud: Cloud, header: str) -> dict[str, Any]:
+    return {
+        "cloud": cloud,
+        "header": header,
+        "names": stack.names,
+        "provider": cloud.provider,
+        "required_version": REQUIRED_VERSION,
+        "rules": {rule.key: _rule_line(rule, cloud) for rule in stack.packed},
+        "sky_config": stack.sky_config,
+        "ssh_rules": {source.text: _source_line(source, cloud) for source in stack.ssh_sources},
+        "stack": stack,
+    }
 
 
 def _rule_line(rule: PackedRule, cloud: Cloud) -> hcl.Expression:

@@ -16,7 +16,7 @@ from skyports_tf.naming import NameTooLongError, name_on_cloud, name_on_cloud_pa
 from skyports_tf.pack import pack, pack_rules, wanted_of
 from skyports_tf.packing.rectangles import RuleShape
 from skyports_tf.ports import PortSet
-from skyports_tf.resolve import Place
+from skyports_tf.resolve import Place, place_of
 from skyports_tf.sky_config import fill_names
 
 
@@ -49,6 +49,16 @@ def build_stack(
         backend=(config.backend_kind, config.backend),
         sky_config=fill_names(cloud.sky_config, {**names, "cluster": place.cluster}) if rules else {},
     )
+
+
+def fill_stack(stack: Stack, config: Config) -> Stack:
+    """`stack` as its ledger has it, and what the config adds: names, settings, the rules of the cloud.
+
+    Where its state is kept stays what it was.
+    """
+    flags = Flags(mode=stack.mode, ssh_sources=stack.ssh_sources)
+    built = build_stack(place_of(stack), stack, stack.entries, config, flags)
+    return replace(built, ssh_sources=stack.ssh_sources, backend=stack.backend)
 
 
 def allowed(limit: Limit, settings: Mapping[str, Any]) -> int:

@@ -130,6 +130,10 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         """Apply a saved plan, with events as they come."""
         return self._stream("apply", (plan_file,), on_event, flags)
 
+    def read(self) -> Run:
+        """Apply the folder's data sources, without a plan to look at; there is nothing to change."""
+        return self._stream("apply", (), None, {"auto_approve": True, "lock": False})
+
     def output(self) -> Run:
         """The root module's outputs as one JSON object on stdout."""
         return self._run("output", json=IsFlagged, no_color=IsFlagged)

@@ -26,7 +26,7 @@ PIPELINE = (
     "packing.identity pack deadlines grants resolve sky_config stacks limits entries ledger tree",
     "cache render write compilation bookkeeping compiler recompile",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
-    "running.changes running.contents running.ssh running.state running.plans lifecycle",
+    "running.changes running.contents running.ssh running.state running.plans running.probe lifecycle",
     "report.style report.diagnostics report.inspection report.rules report.expiry",
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
     "report.json_output",

@@ -70,7 +70,7 @@ def announced(progress: Progress, stack: Stack, phase: Phase) -> Progress:
 
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:
     """How Terraform is to run."""
-    return RunSettings(binary=config.terraform_binary, lock_timeout=lock_timeout)
+    return RunSettings(config.terraform_binary, lock_timeout, catalog=config.catalog)
 
 
 def explain_failures(session: Session, failures: Sequence[SkyportsError]) -> int:

@@ -90,7 +90,7 @@ def output_rules(outputs: Mapping[str, Any]) -> dict[str, OpenRule]:
     """The rules of a state by key, from its root output `rules`; what has another form is left out."""
     rules = outputs.get("rules")
     found = rules.items() if isinstance(rules, dict) else ()
-    return {key: rule for key, value in found if (rule := _rule_of(value)) is not None}
+    return {key: rule for key, value in found if (rule := rule_of(value)) is not None}
 
 
 def state_rules(shown: Mapping[str, Any], stack: Rules) -> dict[str, OpenRule]:
@@ -101,7 +101,7 @@ def state_rules(shown: Mapping[str, Any], stack: Rules) -> dict[str, OpenRule]:
     """
     root = (shown.get("values") or {}).get("root_module") or {}
     found = ((str(item.get("index")), item.get("values")) for item in _resources(root) if _is_port_rule(item))
-    return {key: _rule_of(values) or stack.get(key) or _rule_of_key(key) for key, values in found}
+    return {key: rule_of(values) or stack.get(key) or _rule_of_key(key) for key, values in found}
 
 
 def plan_rules(shown: Mapping[str, Any], stack: Rules) -> tuple[dict[str, OpenRule], dict[str, OpenRule]]:
@@ -111,9 +111,9 @@ def plan_rules(shown: Mapping[str, Any], stack: Rules) -> tuple[dict[str, OpenRu
     for resource in filter(_is_port_rule, shown.get("resource_changes") or ()):
         change, key = resource.get("change") or {}, str(resource.get("index"))
         if change.get("before"):
-            before[key] = _rule_of(change["before"]) or _rule_of_key(key)
+            before[key] = rule_of(change["before"]) or _rule_of_key(key)
         if change.get("after"):
-            after[key] = _rule_of(change["after"]) or stack.get(key) or _rule_of_key(key)
+            after[key] = rule_of(change["after"]) or stack.get(key) or _rule_of_key(key)
     return before, after
 
 
@@ -209,8 +209,8 @@ def _source_order(source: str) -> tuple[int, int, int, str]:
         return 9, 0, 0, source
 
 
-def _rule_of(attributes: object) -> OpenRule | None:
-    """One rule from the attributes of its resource, or from an item of the output `rules`."""
+def rule_of(attributes: object) -> OpenRule | None:
+    """One rule from the attributes of its resource, or from an item of the output `rules`; else None."""
     if not isinstance(attributes, dict):
         return None
     protocol = next((str(attributes[name]) for name in _PROTOCOL_ATTRIBUTES if attributes.get(name)), "")

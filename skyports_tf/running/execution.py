@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack
 from skyports_tf.running.child import Signals, watch_signals
@@ -16,7 +17,7 @@ from skyports_tf.running.initialization import StackPaths, needs_init, run_init
 from skyports_tf.running.stream import Event, Record, Step
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
-Phase = Literal["init", "plan", "apply", "destroy", "verify"]
+Phase = Literal["init", "probe", "plan", "apply", "destroy", "verify"]
 
 _CHANGING = frozenset({"create", "update", "delete"})
 _NO_TIMEOUT = frozenset({"", "0", "0s"})
@@ -26,11 +27,15 @@ _INIT_ADVICE = re.compile(r"\b(?:terraform|tofu)\s+init\b")
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How Terraform is run: `binary` is terraform.binary of the config, the rest are flags of Terraform."""
+    """How Terraform is run: `binary` is terraform.binary of the config, the rest are flags of Terraform.
+
+    `catalog` has the clouds of the stacks.
+    """
 
     binary: str | None = None
     lock_timeout: str = "0s"
     parallelism: int | None = None
+    catalog: Catalog = CATALOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class Execution:
     ) -> None:
         self.stack = stack
         self.paths = paths
+        self.catalog = settings.catalog
         self._lock_timeout = None if settings.lock_timeout in _NO_TIMEOUT else settings.lock_timeout
         self._parallelism = settings.parallelism
         self._progress = progress
@@ -140,6 +146,17 @@ class Execution:
             run = self._ended(call())
         if run.code not in ok:
             raise self.failure(run)
+        return run
+
+    def attempt(self, call: Callable[[], Run], prepare: Callable[[], Run]) -> Run:
+        """Run a command of a folder of its own, after `prepare` where that is what Terraform asks for.
+
+        Gives the run however it went. Raises `InterruptedRunError` where a signal has come.
+        """
+        run = self._ended(call())
+        if run.code != 0 and _INIT_ADVICE.search(run.words):
+            prepared = self._ended(prepare())
+            run = prepared if prepared.code != 0 else self._ended(call())
         return run
 
     def failure(self, run: Run) -> TerraformError:

@@ -1,0 +1,145 @@
+"""What is there in the cloud of a stack, whatever its state says: read by data sources, changing nothing.
+
+templates/<cloud>/probe/main.tf.j2 is a root module of data sources and outputs. It runs in a
+folder of its own beside the stack's providers, which goes when it has been read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skyports_tf.running.changes import OpenRule, rule_of
+from skyports_tf.running.execution import Execution
+from skyports_tf.running.initialization import LOCK_FILE, writing
+from skyports_tf.terraform import Run, Terraform
+
+_DATA = ".terraform"
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A rule as the cloud has it: `id` imports it.
+
+    `address` is the resource that would hold it in the stack, and `key` its key there where the
+    cloud knows it; `is_ours` says that it bears the mark of this cluster's stack.
+    """
+
+    id: str
+    address: str
+    key: str | None
+    opens: OpenRule
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An object of the cluster by its name or its tag; `is_ours` says that it bears our mark."""
+
+    kind: str
+    id: str
+    name: str
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the cloud has of a cluster; None is for what its provider cannot tell.
+
+    `nodes` are ids of virtual machines or the like, `objects` maps addresses in the stack to the
+    ids that import them, without the port rules. `is_ours` says that the object which holds the
+    rules bears our mark. `holders` say what keeps it from being deleted.
+    """
+
+    nodes: tuple[str, ...] | None = None
+    objects: Mapping[str, str] | None = None
+    is_ours: bool = False
+    rules: tuple[LiveRule, ...] | None = None
+    holders: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+
+
+def can_probe(execution: Execution) -> bool:
+    """Whether the stack's cloud has a probe."""
+    return (execution.catalog.load(execution.stack.cloud).folder / "probe").is_dir()
+
+
+def read_probe(execution: Execution) -> Probe | None:
+    """Look what the cloud has of the stack's cluster; None where the cloud has no probe.
+
+    Raises `TerraformError` where it cannot be read: then nothing is known.
+    """
+    from skyports_tf.render import render_probe  # Jinja takes a while, and few verbs need it
+
+    text = render_probe(execution.stack, execution.catalog)
+    if text is None:
+        return None
+    execution.tell("probe", "Looking at what is there")
+    for attempt in range(_TRIES):
+        with _probe_folder(execution) as folder:
+            (folder / "main.tf").write_text(text, encoding="utf-8")
+            run = _run(execution, folder)
+        if run.code == 0 or attempt:
+            break  # something may go between the list that names it and the look at it
+    if run.code != 0:
+        raise execution.failure(run)
+    return probe_of(run.record.outputs.values if run.record.outputs else {})
+
+
+def probe_of(outputs: Mapping[str, Any]) -> Probe:
+    """The probe from its outputs; what is missing or null is not known."""
+    nodes, objects, rules = (outputs.get(name) for name in ("nodes", "objects", "rules"))
+    return Probe(
+        nodes=None if nodes is None else tuple(sorted(map(str, nodes))),
+        objects=None if objects is None else {str(name): str(value) for name, value in objects.items()},
+        is_ours=bool(outputs.get("owned")),
+        rules=None if rules is None else tuple(_rules(rules)),
+        holders=tuple(map(str, outputs.get("holders") or ())),
+        leftovers=tuple(
+            Leftover(str(item["kind"]), str(item["id"]), str(item["name"]), bool(item.get("owned")))
+            for item in outputs.get("leftovers") or ()
+        ),
+    )
+
+
+def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:
+    for item in items:
+        key, opens = item.get("key"), rule_of(item)
+        if opens:
+            yield LiveRule(
+                id=str(item["id"]),
+                address=str(item["address"]),
+                key=None if key is None else str(key),
+                opens=opens,
+                is_ours=bool(item.get("owned")),
+            )
+
+
+@contextmanager
+def _probe_folder(execution: Execution) -> Iterator[Path]:
+    """A folder of this run alone, with the providers that the stack was prepared with."""
+    data = execution.paths.data
+    with writing(data):
+        folder = Path(tempfile.mkdtemp(prefix="skyports-probe.", dir=data))
+    try:
+        with suppress(OSError):
+            (folder / _DATA).mkdir()
+            (folder / _DATA / "providers").symlink_to(data / "providers")
+            shutil.copyfile(execution.paths.folder / LOCK_FILE, folder / LOCK_FILE)
+        yield folder
+    finally:
+        # its state holds what was read
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(execution: Execution, folder: Path) -> Run:
+    stack = execution.terraform
+    environment = {**stack.environment, "TF_DATA_DIR": _DATA, "TF_WORKSPACE": "default"}
+    terraform = Terraform(stack.program, folder, environment, stack.signals)
+    return execution.attempt(terraform.read, terraform.init)
