@@ -76,6 +76,7 @@ the shell's start-up file:
 | variable | effect |
 |---|---|
 | `TERRAFORM` | the Terraform or OpenTofu to run, where the config names none |
+| `SKY` | SkyPilot's `sky` to run, where the config names none |
 | `SKYPILOT_USER_ID` | SkyPilot's user hash, where the config names none |
 | `NO_COLOR`, `FORCE_COLOR` | never, always colours |
 | `TF_PLUGIN_CACHE_DIR` | Terraform's provider cache; set to a folder of ours when unset |

@@ -129,6 +129,7 @@ class Cloud:
     description: TextRule | None
     tags: TagRule | None
     sky_config: Mapping[str, Any]
+    launch_first: bool
     exclusions: tuple[Exclusion, ...]
     takeover: str
     objects: str
@@ -264,6 +265,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         description=TextRule(**facts["description"]) if "description" in facts else None,
         tags=TagRule(**facts["tags"]) if "tags" in facts else None,
         sky_config=facts.get("sky_config", {}),
+        launch_first=facts.get("launch_first", False),
         exclusions=tuple(Exclusion(**item) for item in facts.get("exclusions", ())),
         takeover=facts["takeover"],
         objects=facts["objects"],

@@ -26,6 +26,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Terraform ran and failed; its own words follow.",
         "Do what Terraform says, then run the same command again.",
     ),
+    "closing-opens": (
+        "Closing what a run held open would also open something that nobody agreed to.",
+        "Look at `plan`, and apply it.",
+    ),
     "terraform-warning": ("Terraform warned of something.", "Do what Terraform says, or leave it."),
     "interrupted": (
         "A signal stopped the run, and Terraform has ended in order.",
@@ -39,6 +43,27 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "still-open": (
         "Something of the stack is left after it was destroyed.",
         "Run destroy again; what is left is named.",
+    ),
+    # running other programs
+    "skypilot-missing": (
+        "SkyPilot is needed, and there is none that can be run.",
+        "Put `sky` on PATH, or name it as `skypilot.binary` in the config or as $SKY.",
+    ),
+    "skypilot-arguments": (
+        "What is said to SkyPilot contradicts what is said to us, or what the ports need.",
+        "Say it once, as the help says.",
+    ),
+    "command-missing": (
+        "The command that `run` was given cannot be run.",
+        "Check the words after the dashes.",
+    ),
+    "held-open": (
+        "Ports that `run` has opened could not be closed again.",
+        "Do what the help says: they stay open until then.",
+    ),
+    "stays-open": (
+        "A task was in the ledger before `run`, so its ports stay open after it.",
+        "Nothing, if that is what you want; else take it out with `--forget`.",
     ),
     # configuration
     "backend-unknown": (

@@ -71,6 +71,7 @@ class Config:
     backend_kind: str = "local"
     backend: Mapping[str, Any] = field(default_factory=dict)
     terraform_binary: str | None = None
+    sky_binary: str | None = None
     rules: tuple[ClusterRule, ...] = ()
     cloud_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     catalog: Catalog = CATALOG
@@ -209,6 +210,7 @@ class _Reader:
             backend_kind=backend_kind,
             backend=backend or {},
             terraform_binary=_binary_path(path, given.get("terraform", {}).get("binary")),
+            sky_binary=_binary_path(path, given.get("skypilot", {}).get("binary")),
             rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),
             cloud_settings={name: value for name, value in given.items() if name in self.catalog.managed()},
             catalog=self.catalog,

@@ -24,14 +24,15 @@ PIPELINE = (
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
     "naming packing.cover packing.rectangles manifest clouds backends config",
     "packing.identity pack deadlines grants resolve sky_config stacks limits entries ledger tree",
-    "cache render write compilation bookkeeping compiler recompile",
+    "cache render write compilation bookkeeping compiler recompile lease skypilot",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
     "running.changes running.contents running.ssh running.state running.plans running.probe lifecycle",
+    "running.foreground holding",
     "report.style report.diagnostics report.inspection report.rules report.expiry",
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
-    "report.json_output",
+    "report.json_output report.steps",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
-    "cli.inspect cli.compile cli.plan cli.apply cli.destroy cli.status cli.names cli.clouds",
+    "cli.inspect cli.compile cli.plan cli.apply cli.hold cli.destroy cli.status cli.names cli.clouds",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()

@@ -37,6 +37,7 @@ VERBS: Final[dict[str, Verb]] = {
     "compile": Verb("compile", "compile_", "Write the Terraform of task files."),
     "plan": Verb("plan", "plan", "Compile, then show which ports open, change and close."),
     "apply": Verb("apply", "apply", "Plan, ask, apply that very plan, show the endpoints."),
+    "run": Verb("hold", "run", "Hold ports open while a command runs."),
     "destroy": Verb("destroy", "destroy", "Close a cluster's ports and prove that nothing is left."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),
     "names": Verb("names", "names", "Show what SkyPilot calls a cluster and its firewall objects."),
@@ -121,7 +122,9 @@ def _never_fail_to_print() -> None:
 
 def _failure_code(arguments: Sequence[str], code: int) -> int:
     """With Terraform's own exit codes, 2 says that there are changes: whatever fails is 1."""
-    return 1 if DETAILED_EXITCODE in arguments and code < INTERRUPTED else code
+    # what follows -- belongs to another program
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return 1 if DETAILED_EXITCODE in ours and code < INTERRUPTED else code
 
 
 def _failed(session: Session, error: Exception) -> int:

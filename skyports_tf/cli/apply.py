@@ -20,6 +20,7 @@ from skyports_tf.cli.running import (
 )
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
+from skyports_tf.holding import claim_files
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
 from skyports_tf.model import StackPlan, StackStatus
 from skyports_tf.recompile import stamp_expiry
@@ -53,13 +54,16 @@ def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) 
     ):
         explain_failures(session, planned.failures)
         return DECLINED
-    applied = _apply_all(session, compilation.out, planned, settings)
+    claim_files(compilation.out, compilation, request.tasks)
+    applied = apply_all(session, compilation.out, planned, settings)
     return _finish(session, compilation, planned, applied)
 
 
-def _apply_all(
+def apply_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[tuple[StackPlan, StackStatus]]:
+    """Apply what was planned, each stack with its deadlines begun; gives each with its status."""
+
     def step(plan: StackPlan, progress: Progress) -> tuple[StackPlan, StackStatus]:
         heard = announced(progress, plan.stack, "apply") if has_changes(plan) else progress
         # before anything opens, so that no port is left open without its deadline

@@ -27,21 +27,26 @@ class Session:
     """One call of the command line: what the words before the verb ask for, and how to answer.
 
     `failure` makes the JSON document of a call that ended with findings; a verb that speaks
-    JSON sets it before it begins its work.
+    JSON sets it before it begins its work. With `aside`, stdout belongs to a program that we run,
+    and results go to stderr.
     """
 
-    __slots__ = ("color", "config", "failure", "json", "verbose")
+    __slots__ = ("aside", "color", "config", "failure", "json", "verbose")
 
     def __init__(self) -> None:
         self.config: str | None = None
         self.color: ColorChoice = "auto"
         self.verbose = False
         self.json = False
+        self.aside = False
         self.failure: Callable[[Sequence[Diagnostic]], JsonDocument] | None = None
 
     def echo(self, text: str) -> None:
         """Write a result to stdout, with its colours or without."""
-        click.echo(text, color=wants_color(self.color, sys.stdout))
+        if self.aside:
+            self.note(text)
+        else:
+            click.echo(text, color=wants_color(self.color, sys.stdout))
 
     def note(self, text: str) -> None:
         """Write to stderr what is no result, with its colours or without."""

@@ -13,6 +13,8 @@ from skyports_tf.cli.console import Session
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
+_AFTER_DASHES = "skyports_tf.after_dashes"
+
 
 @dataclass(frozen=True, slots=True)
 class TaskOptions:
@@ -139,3 +141,30 @@ def cluster_names(required: bool) -> Callable[[Verb], Verb]:
     """The argument CLUSTER...: names of clusters, or folders of stacks."""
     metavar = "CLUSTER..." if required else "[CLUSTER]..."
     return click.argument("clusters", metavar=metavar, nargs=-1, required=required)
+
+
+class AfterDashes(click.Command):
+    """A verb that runs another program: what follows `--` is that program's, and is not read here.
+
+    `after` is how the usage line calls it.
+    """
+
+    def __init__(self, *args: Any, after: str, **values: Any) -> None:
+        super().__init__(*args, **values)
+        self.after = after
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the dashes, and keep the rest."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[_AFTER_DASHES] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line, with what follows the dashes."""
+        return [*super().collect_usage_pieces(ctx), self.after]
+
+
+def words_after_dashes() -> tuple[str, ...]:
+    """What stands after `--` in the call of an `AfterDashes` verb."""
+    words: tuple[str, ...] = click.get_current_context().meta.get(_AFTER_DASHES, ())
+    return words

@@ -77,9 +77,16 @@ def answer_plan(session: Session, compilation: Compilation, planned: Outcome[Sta
 def answer_json(
     session: Session, compilation: Compilation, plans: Sequence[StackPlan], failed: Sequence[Diagnostic]
 ) -> None:
+    """Answer with the JSON document of `plan`, and of `apply`."""
+    session.echo_json(plans_json(compilation, plans, failed))
+
+
+def plans_json(
+    compilation: Compilation, plans: Sequence[StackPlan], failed: Sequence[Diagnostic]
+) -> dict[str, object]:
     """The JSON document of `plan`, and of `apply`, where `plans` are those that were applied."""
     compiled = {item.stack.directory: compiled_json(item) for item in compilation.stacks}
     stacks = [planned_json(compiled[item.stack.directory], item) for item in plans]
     found = [*compilation.diagnostics, *failed, *exposure_warnings(plans)]
     found += [warning for item in plans for warning in item.warnings]
-    session.echo_json(tree_json(compilation.out, stacks, found))
+    return tree_json(compilation.out, stacks, found)

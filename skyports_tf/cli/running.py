@@ -77,6 +77,11 @@ def explain_failures(session: Session, failures: Sequence[SkyportsError]) -> int
     """Tell what failed, and give the exit code of the worst, 0 where nothing did."""
     for error in failures:
         session.explain(error)
+    return worst_code(failures)
+
+
+def worst_code(failures: Sequence[SkyportsError]) -> int:
+    """The exit code of the worst failure, 0 where nothing failed."""
     return max((error.exit_code for error in failures), default=0)
 
 

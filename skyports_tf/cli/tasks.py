@@ -18,7 +18,8 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
 
     A verb that reaches the cloud says what time it is `now`: what is past its time is not opened.
     """
-    answer_failures(session, options.out)
+    if session.failure is None:
+        answer_failures(session, options.out)
     return CompileRequest(
         tasks=options.files,
         config=session_config(session),

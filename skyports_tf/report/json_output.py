@@ -66,12 +66,12 @@ def planned_json(stack: Json, plan: StackPlan) -> Json:
 
     An apply begins durations, so `expires` is the plan's.
     """
-    return {**stack, "expires": expiry_json(plan.stack), **_run_json(plan.changes, plan.counts)}
+    return {**stack, "expires": expiry_json(plan.stack), **changes_json(plan.changes, plan.counts)}
 
 
 def closed_json(stack: Json, closed: StackClosed) -> Json:
     """A stack of `destroy`: what was closed, and whether nothing is left."""
-    return {**stack, **_run_json(closed.changes, closed.counts), "verified_empty": closed.verified_empty}
+    return {**stack, **changes_json(closed.changes, closed.counts), "verified_empty": closed.verified_empty}
 
 
 def rule_json(rule: PortRule) -> Json:
@@ -159,7 +159,8 @@ def _stack_json(stack: Stack) -> Json:
     }
 
 
-def _run_json(changes: PortChanges, counts: ResourceCounts) -> Json:
+def changes_json(changes: PortChanges, counts: ResourceCounts) -> Json:
+    """What a run of Terraform does, in port words and in resources."""
     return {
         "changes": {
             "open": [rule_json(rule) for rule in changes.open],
