@@ -9,21 +9,26 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 STATIC := $(VENV)/static
 STATIC_READY := $(STATIC)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+SKYPILOT := $(VENV)/skypilot
+SKYPILOT_READY := $(SKYPILOT)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 SOURCES := skyports_tf tests bench docs examples
 
 # Start-up times are what a user sees only with Python's own defaults.
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
-.PHONY: help demo test check static golden bench docs dist clean terraform
+.PHONY: help demo test test-skypilot check static golden bench docs dist clean terraform
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-8s", $$2; $$1 = $$2 = ""; print $$0 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-13s", $$2; $$1 = $$2 = ""; print $$0 }'
 
 demo: $(READY) terraform  ## plan, apply, status and destroy against a local AWS
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) terraform  ## the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-skypilot: $(READY) $(SKYPILOT_READY) terraform  ## takeover, shutdown and names with the real SkyPilot
+	SKY_PYTHON=$(abspath $(SKYPILOT)/bin/python) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/skypilot
 
 check: $(READY)  ## ruff, mypy --strict, generated docs in step
 	$(BIN)/ruff check $(SOURCES)
@@ -64,6 +69,13 @@ $(STATIC_READY): tests/static/requirements.txt | $(READY)
 	@echo "Setting up $(STATIC), which takes a minute, once ..."
 	@test -e $@ || $(PYTHON) -m venv --clear $(STATIC)
 	@$(STATIC)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# So does SkyPilot: a quarter of a gigabyte that no other test needs.
+$(SKYPILOT_READY): tests/skypilot/requirements.txt | $(READY)
+	@echo "Setting up $(SKYPILOT), which takes a minute, once ..."
+	@test -e $@ || $(PYTHON) -m venv --clear $(SKYPILOT)
+	@$(SKYPILOT)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $<
 	@touch $@
 
 # Terraform from PATH, or TERRAFORM, or else the one that skyports-tf[embedded] brings.

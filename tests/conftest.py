@@ -28,6 +28,8 @@ settings.register_profile(
 )
 settings.load_profile("skyports")
 
+_WITH_SKYPILOT = Path(__file__).parent.resolve() / "skypilot"
+
 # a developer's own settings are not the tests'
 for _name in [*os.environ]:
     if _name.startswith(("TF_", "SKYPORTS_TF")) and _name != "TF_CLI_CONFIG_FILE":
@@ -62,6 +64,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group(name): tests that share what a fixture made")
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadgroup"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests that need SkyPilot, unless they are asked for: `make test-skypilot`."""
+    asked = any(Path(word).resolve().is_relative_to(_WITH_SKYPILOT) for word in config.args)
+    return True if collection_path == _WITH_SKYPILOT and not asked else None
 
 
 @pytest.fixture(scope="session")

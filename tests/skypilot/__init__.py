@@ -1,0 +1,1 @@
+"""SkyPilot's own provisioner beside ours: `make test-skypilot`, in an environment that has SkyPilot."""

@@ -1,0 +1,126 @@
+"""Every order in which SkyPilot and we can come to a cluster on AWS, with SkyPilot's real code.
+
+SkyPilot's backend and its AWS provisioner, the real Terraform and the real AWS provider work on one
+local AWS. docs/takeover.md says what an operator sees.
+"""
+
+from __future__ import annotations
+
+from tests.skypilot.account import Account
+from tests.skypilot.process import USER_HASH, Sky
+from tests.support.command_line import Answer, call
+from tests.support.project import Project
+
+OFFICE = "203.0.113.0/24"
+WORLD = "0.0.0.0/0"
+GROUP = "sky-sg-web"
+#: What a cluster's group holds beside its ports.
+BASE = {("-1", -1, -1, "self"), ("tcp", 22, 22, OFFICE)}
+SOURCES = ("--source", OFFICE, "--ssh-source", OFFICE)
+
+
+def ours(project: Project, *words: str, code: int = 0) -> Answer:
+    """Call our command line; it ends with `code`."""
+    answer = call(project.folder, *words)
+    assert answer.code == code, answer.out + answer.err
+    return answer
+
+
+def task(project: Project, ports: str, file: str = "web.yaml", nodes: int = 2) -> str:
+    """Write a task of the cluster web, and give its path."""
+    lines = ["name: web", f"num_nodes: {nodes}", "resources:", "  infra: aws/us-east-1"]
+    lines += [f"  ports: {ports}", "run: echo hello", ""]
+    return project.write(file, "\n".join(lines))
+
+
+def launch(sky: Sky, account: Account, project: Project, file: str = "web.yaml") -> dict[str, object]:
+    """`sky launch -c web FILE`."""
+    answer: dict[str, object] = sky(
+        "launch", task=str(project.folder / file), cluster="web", image=account.image
+    )
+    return answer
+
+
+def assert_no_change(project: Project, file: str = "web.yaml") -> None:
+    """Nothing to do but to record the nodes; and when that is done, a plan is empty to Terraform too."""
+    (stack,) = ours(project, "apply", "--yes", file, *SOURCES, "--json").json["stacks"]
+    assert stack["changes"] == {"open": [], "change": [], "close": []}
+    assert stack["terraform"] == {"create": 0, "update": 0, "delete": 0}
+    ours(project, "plan", file, *SOURCES, "--detailed-exitcode")
+
+
+def assert_nothing_left(account: Account) -> None:
+    """No node, no group of the cluster; SkyPilot never deletes the group that all its clusters share."""
+    assert account.nodes() == {}
+    assert [name for name in account.groups() if not name.startswith("sky-sg-tester-")] == []
+
+
+def tcp(first: int, last: int | None = None, source: str = OFFICE) -> tuple[str, int, int, str]:
+    return ("tcp", first, last or first, source)
+
+
+def test_ours_first_and_sky_down_before_destroy(account: Account, sky: Sky, project: Project) -> None:
+    task(project, "[8888, 9000-9005]")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    group = account.groups()[GROUP]
+
+    assert launch(sky, account, project)["ports"] == ["8888", "9000-9005"]
+    assert [*account.nodes().values()] == [[GROUP], [GROUP]]
+    assert account.groups()[GROUP] == group
+    assert account.rules(GROUP) == {*BASE, tcp(8888), tcp(9000, 9005)}
+    assert_no_change(project)
+
+    sky("down", cluster="web")
+    assert account.nodes() == {}
+    assert GROUP not in account.groups(), "sky down deletes the group"
+    (closed,) = ours(project, "destroy", "--yes", "web", "--json").json["stacks"]
+    assert closed["verified_empty"]
+    assert_nothing_left(account)
+
+
+def test_ports_added_while_the_cluster_runs(account: Account, sky: Sky, project: Project) -> None:
+    project.config(f"user_hash: {USER_HASH}\nretain: true\n")
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    nodes = launch(sky, account, project)["created"]
+
+    task(project, "9000-9005")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    again = launch(sky, account, project)
+    assert (again["created"], again["ports"]) == ([], ["8888", "9000-9005"]), "SkyPilot keeps the old port"
+    assert [*account.nodes()] == nodes
+    assert account.rules(GROUP) == {*BASE, tcp(8888), tcp(9000, 9005)}
+    assert_no_change(project)
+
+    sky("stop", cluster="web")
+    assert account.rules(GROUP) == {*BASE, tcp(8888), tcp(9000, 9005)}
+    launch(sky, account, project)
+    assert [*account.nodes().values()] == [[GROUP], [GROUP]]
+    assert account.rules(GROUP) == {*BASE, tcp(8888), tcp(9000, 9005)}
+
+
+def test_two_tasks_on_one_cluster(account: Account, sky: Sky, project: Project) -> None:
+    task(project, "8888")
+    task(project, "[9000, 9002-9003]", "train.yaml")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    launch(sky, account, project)
+    ours(project, "apply", "--yes", "train.yaml", "--cluster", "web", *SOURCES)
+    second = launch(sky, account, project, "train.yaml")
+    assert second["ports"] == ["8888", "9000", "9002-9003"]
+    assert account.rules(GROUP) == {*BASE, tcp(8888), tcp(9000), tcp(9002, 9003)}
+    assert_no_change(project, "web.yaml")
+
+
+def test_sky_down_never_comes_and_the_nodes_end_by_themselves(
+    account: Account, sky: Sky, project: Project
+) -> None:
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    launch(sky, account, project)
+    account.kill_nodes()
+    assert account.rules(GROUP) == {*BASE, tcp(8888)}, "nobody closes the ports"
+    (closed,) = ours(project, "destroy", "--yes", "web", "--json").json["stacks"]
+    assert closed["verified_empty"]
+    assert_nothing_left(account)
+    assert not sky("refresh", cluster="web")["known"], "SkyPilot cleans up with the group gone"
+    assert_nothing_left(account)
