@@ -39,6 +39,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "The saved plan is no longer the one that was shown.",
         "Plan again, and look at the new plan.",
     ),
+    "gap-possible": (
+        "A port stays open by the plan, but may be closed for a moment while its rules change.",
+        "Apply when a moment matters least; where a quota is the cause, raise it and say so in the config.",
+    ),
     "stack-missing": ("The folder of a stack does not exist.", "Compile its tasks again, or check `--out`."),
     "still-open": (
         "Something of the stack is left after it was destroyed.",

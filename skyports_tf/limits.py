@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from skyports_tf.clouds import BY_CLUSTER, PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
@@ -11,9 +11,10 @@ from skyports_tf.config import Config
 from skyports_tf.model import Stack
 from skyports_tf.naming import USER_HASH_HELP
 from skyports_tf.pack import pack
-from skyports_tf.packing.rectangles import Wanted
+from skyports_tf.packing.rectangles import RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.stacks import allowed, shape_of
+from skyports_tf.sources import SourceKind
+from skyports_tf.stacks import allowed, shape_of, shaped
 
 
 class Problem(NamedTuple):
@@ -72,25 +73,41 @@ def _name_problems(stack: Stack, cloud: Cloud) -> Iterator[Problem]:
 def _quota_problems(stack: Stack, cloud: Cloud, config: Config) -> Iterator[Problem]:
     if not stack.rules:
         return
-    settings = config.settings_of(cloud.name)
+    settings, shape = config.settings_of(cloud.name), shape_of(cloud, config)
     for name, limit in cloud.limits.items():
         if name in (PORTS_PER_RULE, SOURCES_PER_RULE):
             continue
         most = allowed(limit, settings)
-        for family, need in _needed(stack, cloud, config, limit).items():
+        for family, need in _needed(stack, cloud, shape, limit).items():
             if need > most:
                 yield _over_quota(
                     cloud, limit, f"{need} {family}rules are needed, {most} are allowed", need - most
                 )
 
 
-def _needed(stack: Stack, cloud: Cloud, config: Config, limit: Limit) -> Mapping[str, int]:
+def has_room(stack: Stack, cloud: Cloud, going: Sequence[SourceKind | None]) -> bool:
+    """Whether the cloud takes the stack's rules beside others that go later.
+
+    `going` says of each of those whom it lets in, None where that is unknown.
+    """
+    shape = shaped(cloud, stack.settings)
+    return all(
+        need <= allowed(limit, stack.settings)
+        for name, limit in cloud.limits.items()
+        if name not in (PORTS_PER_RULE, SOURCES_PER_RULE)
+        for need in _needed(stack, cloud, shape, limit, going).values()
+    )
+
+
+def _needed(
+    stack: Stack, cloud: Cloud, shape: RuleShape, limit: Limit, others: Sequence[SourceKind | None] = ()
+) -> Mapping[str, int]:
     """How many rules count against a limit, by family where the cloud counts those apart."""
-    shape, fixed = shape_of(cloud, config), limit.fixed.get(stack.mode, 0)
+    fixed = limit.fixed.get(stack.mode, 0)
     rules = [*stack.packed, *pack(_ssh_wanted(stack, cloud), shape)]
     if not limit.families_apart:
-        return {"": len(rules) + fixed}
-    kinds = [rule.sources[0].kind for rule in rules]
+        return {"": len(rules) + len(others) + fixed}
+    kinds = [*(rule.sources[0].kind for rule in rules), *others]
     return {
         "IPv4 ": sum(kind != "ipv6" for kind in kinds) + fixed,
         "IPv6 ": sum(kind != "ipv4" for kind in kinds) + fixed,

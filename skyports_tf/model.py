@@ -205,8 +205,10 @@ class ResourceCounts:
 class StackPlan:
     """A saved plan: `plan_file` is its path, None where the plan is empty and nothing was kept.
 
-    `plan_digest` is the SHA-256 of that file, `warnings` are Terraform's own. `ssh` is what opens
-    for SSH beside the ports.
+    `plan_digest` is the SHA-256 of that file, `warnings` are Terraform's own and those of its steps.
+    `ssh` is what opens for SSH beside the ports. `opening` are the addresses that go first, step by step,
+    where one apply could close for a moment what stays wanted; `shown` is all that the plan does, as
+    addresses and actions, and `files_digest` the SHA-256 of the configuration that it was made from.
     """
 
     stack: Stack
@@ -217,6 +219,14 @@ class StackPlan:
     plan_digest: str | None = None
     warnings: tuple[Diagnostic, ...] = ()
     ssh: tuple[PortRule, ...] = ()
+    opening: tuple[tuple[str, ...], ...] = ()
+    shown: tuple[tuple[str, str], ...] = ()
+    files_digest: str = ""
+
+    @property
+    def steps(self) -> int:
+        """In how many applies it is applied."""
+        return len(self.opening) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,11 @@ def allowed(limit: Limit, settings: Mapping[str, Any]) -> int:
 
 def shape_of(cloud: Cloud, config: Config) -> RuleShape:
     """The cloud's rule shape, with the limits that the config has raised."""
-    settings = config.settings_of(cloud.name)
+    return shaped(cloud, config.settings_of(cloud.name))
+
+
+def shaped(cloud: Cloud, settings: Mapping[str, Any]) -> RuleShape:
+    """The cloud's rule shape, with the limits that its settings have raised."""
     most = {
         name: allowed(cloud.limits[name], settings) if name in cloud.limits else None
         for name in (PORTS_PER_RULE, SOURCES_PER_RULE)

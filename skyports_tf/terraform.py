@@ -31,7 +31,7 @@ _WAY_OUT = (
 )
 
 OnEvent: TypeAlias = Callable[[Event], None]
-Flag: TypeAlias = bool | str | int | None
+Flag: TypeAlias = bool | str | int | list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         return self._run("init", extra=extra, input=False, no_color=IsFlagged, lock_timeout=lock_timeout)
 
     def plan(self, *, on_event: OnEvent | None = None, **flags: Flag) -> Run:
-        """Plan, with events as they come; True stands for a bare flag."""
+        """Plan, with events as they come; True is a bare flag, a list a flag for each of its items."""
         return self._stream("plan", (), on_event, flags)
 
     def apply(self, plan_file: str, *, on_event: OnEvent | None = None, **flags: Flag) -> Run:

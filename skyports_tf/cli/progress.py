@@ -26,7 +26,7 @@ class ProgressDisplay:
         self._live = live
         self._verbose = verbose
         self._last = ""
-        self._step: tuple[str, str, int] | None = None
+        self._step: tuple[str, str, str, int] | None = None
 
     def __enter__(self) -> Progress:
         return self.show
@@ -47,7 +47,7 @@ class ProgressDisplay:
             self._write(f"{_CLEAR_LINE}{line}", line)
             return
         line = plain_line(event, self._verbose)
-        step = (event.stack, event.phase, event.done if event.phase in _CHANGING else 0)
+        step = (event.stack, event.phase, event.step, event.done if event.phase in _CHANGING else 0)
         if step != self._step or self._verbose:
             self._step = step
             self._write(f"{line}\n", line)
@@ -73,7 +73,7 @@ def progress_display(session: Session) -> ProgressDisplay:
 
 def plain_line(event: ProgressEvent, verbose: bool = True) -> str:
     """An event as a line of a log; what is merely read is told where all is wanted."""
-    told = f"{event.stack}: {event.phase}"
+    told = " ".join(filter(None, (f"{event.stack}: {event.phase}", event.step)))
     if event.total:
         told += f" {min(event.done, event.total)}/{event.total}"
     told_all = verbose or event.phase in _CHANGING
@@ -82,7 +82,7 @@ def plain_line(event: ProgressEvent, verbose: bool = True) -> str:
 
 def bar_line(event: ProgressEvent, width: int) -> str:
     """An event as a line that fits a terminal of `width` columns, with a bar where there is room."""
-    told = f"{event.stack}  {event.phase}"
+    told = "  ".join(filter(None, (event.stack, event.phase, event.step)))
     if event.total:
         done = min(event.done, event.total)
         if width >= _NARROWEST_BAR:

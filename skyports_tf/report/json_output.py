@@ -66,7 +66,8 @@ def planned_json(stack: Json, plan: StackPlan) -> Json:
 
     An apply begins durations, so `expires` is the plan's.
     """
-    return {**stack, "expires": expiry_json(plan.stack), **changes_json(plan.changes, plan.counts)}
+    run = {**changes_json(plan.changes, plan.counts), "steps": plan.steps}
+    return {**stack, "expires": expiry_json(plan.stack), **run}
 
 
 def closed_json(stack: Json, closed: StackClosed) -> Json:

@@ -38,6 +38,7 @@ def plan_block(plan: StackPlan) -> str:
     if not (plan.changes.open or plan.changes.change or plan.changes.close):
         lines.append(f"  {_quiet_change(plan)}")
     lines += _change_lines(plan)
+    lines += _step_lines(plan)
     lines += _ssh_lines(plan.ssh)
     lines += _internet_warning(plan.changes)
     return "\n".join(lines)
@@ -48,7 +49,9 @@ def applied_text(plans: Sequence[StackPlan]) -> str:
     if not any(plan.counts.any for plan in plans):
         return ""
     opened, changed, closed = _port_counts(plans)
-    return f"{style('Applied:', 'bold')}    {opened} opened, {changed} changed, {closed} closed\n\n"
+    most = max(plan.steps for plan in plans)
+    steps = f", {steps_text(most)}" if most > 1 else ""
+    return f"{style('Applied:', 'bold')}    {opened} opened, {changed} changed, {closed} closed{steps}\n\n"
 
 
 def closing_text(plans: Sequence[StackPlan]) -> str:
@@ -151,6 +154,16 @@ def _quiet_change(plan: StackPlan) -> str:
     return "no port changes; apply records the nodes" if plan.outputs_changed else "no changes"
 
 
+def _step_lines(plan: StackPlan) -> list[str]:
+    """In how many steps, and why, in one quiet line; nothing where one will do."""
+    return [style(f"  {steps_text(plan.steps)}: open first, then close", "dim")] if plan.steps > 1 else []
+
+
+def steps_text(steps: int) -> str:
+    """`in two steps`."""
+    return f"in {'two' if steps == 2 else steps} steps"
+
+
 def _ssh_lines(ssh: Sequence[PortRule]) -> list[str]:
     """What opens for SSH, in one quiet line."""
     if not ssh:
@@ -222,10 +235,20 @@ def _resources(counts: ResourceCounts) -> str:
     return f"{counts.create} to create, {counts.update} to update, {counts.delete} to delete"
 
 
-def _saved(plans: Iterable[StackPlan]) -> list[str]:
+def _saved(plans: Sequence[StackPlan]) -> list[str]:
     paths = [visible(plan.plan_file) for plan in plans if plan.plan_file]
     labels = [style("Saved:", "bold") + " " * 6, *[" " * 12] * len(paths)]
-    return [label + path for label, path in zip(labels, paths, strict=False)]
+    saved = [label + path for label, path in zip(labels, paths, strict=False)]
+    return [*saved, *_plain_terraform(plans)]
+
+
+def _plain_terraform(plans: Sequence[StackPlan]) -> list[str]:
+    """What who applies a saved plan without us has to know."""
+    if not any(plan.plan_file and plan.steps > 1 for plan in plans):
+        return []
+    return [
+        style(f"{' ' * 12}apply with skyports-tf: `terraform apply` of a saved plan knows no steps", "dim")
+    ]
 
 
 def _closed_line(closed: StackClosed) -> str:

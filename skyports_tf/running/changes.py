@@ -14,6 +14,7 @@ from typing import Any
 
 from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange, Stack
 from skyports_tf.ports import FIRST_PORT, LAST_PORT
+from skyports_tf.running.openings import openings_of
 from skyports_tf.running.stream import Record
 from skyports_tf.sources import SourceError, parse_source
 
@@ -213,6 +214,8 @@ def rule_of(attributes: object) -> OpenRule | None:
     """One rule from the attributes of its resource, or from an item of the output `rules`; else None."""
     if not isinstance(attributes, dict):
         return None
+    if not isinstance(attributes.get("from_port"), int) and (read := _lone_opening(attributes)):
+        return read
     protocol = next((str(attributes[name]) for name in _PROTOCOL_ATTRIBUTES if attributes.get(name)), "")
     source = next((str(attributes[name]) for name in _SOURCE_ATTRIBUTES if attributes.get(name)), "")
     if not protocol or not source:
@@ -222,6 +225,15 @@ def rule_of(attributes: object) -> OpenRule | None:
         # every protocol, which has no ports of its own
         return OpenRule("all" if protocol == "-1" else protocol, FIRST_PORT, LAST_PORT, source)
     return OpenRule(protocol, first, last, source)
+
+
+def _lone_opening(attributes: object) -> OpenRule | None:
+    """One rule from attributes that hold its ports in a block of their own."""
+    found = [(place, item) for place, ports in openings_of(attributes).items() for item in ports]
+    if len(found) != 1:
+        return None
+    ((protocol, source), ports) = found[0]
+    return OpenRule(protocol, ports.first, ports.last, source)
 
 
 def _rule_of_key(key: str) -> OpenRule:

@@ -40,13 +40,17 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """How far a stack is: `done` of `total` steps, None where Terraform does not know how many there are."""
+    """How far a stack is: `done` of `total` changes, None where Terraform does not know how many there are.
+
+    `step` says which of several applies it is, and is empty where there is one.
+    """
 
     stack: str
     phase: Phase
     done: int
     total: int | None
     message: str
+    step: str = ""
 
 
 Progress: TypeAlias = Callable[[ProgressEvent], None]
@@ -96,6 +100,7 @@ class Execution:
         self.stack = stack
         self.paths = paths
         self.catalog = settings.catalog
+        self.step = ""
         self._lock_timeout = None if settings.lock_timeout in _NO_TIMEOUT else settings.lock_timeout
         self._parallelism = settings.parallelism
         self._progress = progress
@@ -115,7 +120,7 @@ class Execution:
     def tell(self, phase: Phase, message: str, done: int = 0, total: int | None = None) -> None:
         """Tell the caller how far the stack is."""
         self._phase = phase
-        self._progress(ProgressEvent(self.stack.name, phase, done, total, message))
+        self._progress(ProgressEvent(self.stack.name, phase, done, total, message, self.step))
 
     def prepare(self) -> None:
         """Run `terraform init` where it is needed. Raises `TerraformError` where it fails."""
@@ -128,12 +133,13 @@ class Execution:
         call: Callable[[OnEvent], Run],
         total: int | None = None,
         ok: tuple[int, ...] = (0,),
+        done: int = 0,
     ) -> Run:
         """Run plan or apply; `total` is the number of changes to come, `ok` the exit codes of success.
 
-        Raises `TerraformError` where it fails.
+        `done` of the changes were made before. Raises `TerraformError` where it fails.
         """
-        return self.run(lambda: call(self._hearer(phase, total)), ok)
+        return self.run(lambda: call(self._hearer(phase, total, done)), ok)
 
     def run(self, call: Callable[[], Run], ok: tuple[int, ...] = (0,)) -> Run:
         """Run a command, and once more after an init where that is what Terraform asks for.
@@ -193,9 +199,7 @@ class Execution:
         self._signals.check(doing)
         return run
 
-    def _hearer(self, phase: Phase, total: int | None) -> OnEvent:
-        done = 0
-
+    def _hearer(self, phase: Phase, total: int | None, done: int) -> OnEvent:
         def hear(event: Event) -> None:
             nonlocal done
             if not isinstance(event, Step):

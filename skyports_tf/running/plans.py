@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
 from skyports_tf.running.changes import (
+    OpenRule,
     needs_outputs,
     needs_plan,
     output_rules,
@@ -26,9 +26,18 @@ from skyports_tf.running.changes import (
 )
 from skyports_tf.running.contents import has_packed_rules, packed_changes, packed_rules
 from skyports_tf.running.execution import Execution, Phase
-from skyports_tf.running.initialization import StackPaths, writing
+from skyports_tf.running.initialization import StackPaths
+from skyports_tf.running.moves import PlanFacts
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.state import is_unfinished, mark_finished, mark_unfinished, read_outputs, with_tasks
+from skyports_tf.running.steps import (
+    PlannedSteps,
+    apply_in_steps,
+    drafted,
+    files_digest,
+    find_steps,
+    shown_changes,
+)
 from skyports_tf.running.stream import Record
 from skyports_tf.terraform import Flag, read_json
 
@@ -49,77 +58,88 @@ def make_plan(
     """
     stack, paths = execution.stack, execution.paths
     options = {**execution.flags, "destroy": True if closing is not None else None, **(flags or {})}
-    with _draft(paths.folder) as draft:
+    with drafted(paths.folder) as draft:
         run = execution.stream(
             "plan", lambda hear: execution.terraform.plan(on_event=hear, out=draft.name, **options)
         )
+        changes, facts = _read_changes(execution, run.record, draft.name, closing)
+        steps = find_steps(execution, facts) if closing is None else PlannedSteps()
         plan = StackPlan(
             stack,
-            _port_changes(execution, run.record, draft.name, closing),
+            changes,
             resource_counts(run.record),
             outputs_changed=outputs_changed(run.record),
-            warnings=execution.warnings(run.record),
+            warnings=(*execution.warnings(run.record), *steps.warnings),
             ssh=opened_ssh(run.record, stack),
+            opening=steps.opening,
+            shown=shown_changes(run.record),
         )
         if closing is None and not plan.counts.any and not plan.outputs_changed:
             (paths.folder / PLAN_FILE).unlink(missing_ok=True)
             mark_finished(paths)
             return plan
-        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+        digest, files = hashlib.sha256(draft.read_bytes()).hexdigest(), files_digest(draft)
         draft.replace(paths.folder / PLAN_FILE)
-    return replace(plan, plan_file=str(Path(out) / stack.directory / PLAN_FILE), plan_digest=digest)
+    name = str(Path(out) / stack.directory / PLAN_FILE)
+    return replace(plan, plan_file=name, plan_digest=digest, files_digest=files)
 
 
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A file of ours alone for a plan in the making: the plan holds what the state holds."""
-    with writing(folder):
-        descriptor, name = tempfile.mkstemp(prefix="skyports.", suffix=".tfplan", dir=folder)
-        os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _port_changes(
+def _read_changes(
     execution: Execution, record: Record, plan_file: str, outputs: Mapping[str, Any] | None
-) -> PortChanges:
+) -> tuple[PortChanges, PlanFacts]:
+    """The plan in port words, and what is known of the rules that it changes."""
+    stack = execution.stack
+
+    @cache
+    def shown() -> Mapping[str, Any]:
+        return read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
+
     if has_packed_rules(record):
-        return _packed_changes(execution, record, outputs)
-    after, before = stack_rules(execution.stack), {}
+        old = _packed_before(execution, record, outputs)
+        changes = packed_changes(record, old, stack, closing=outputs is not None)
+        return changes, PlanFacts(record, stack, old or {}, None, shown)
+    after, before = stack_rules(stack), {}
     if needs_outputs(record) and not is_unfinished(execution.paths):
         before = output_rules(read_outputs(execution) if outputs is None else outputs)
     if needs_plan(record, after, before):
-        shown = read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
-        before, planned = plan_rules(shown, after)
-        after = with_tasks(planned, execution.stack)
-    return port_changes(record, with_tasks(before, execution.stack), after)
+        before, planned = plan_rules(shown(), after)
+        after = with_tasks(planned, stack)
+    changes = port_changes(record, with_tasks(before, stack), after)
+    return changes, PlanFacts(record, stack, before, (before, after), shown)
 
 
-def _packed_changes(execution: Execution, record: Record, outputs: Mapping[str, Any] | None) -> PortChanges:
-    stack, before = execution.stack, None
+def _packed_before(
+    execution: Execution, record: Record, outputs: Mapping[str, Any] | None
+) -> dict[str, OpenRule] | None:
+    """The rules before the plan, by content key; None where the plan touches none of them."""
     if needs_outputs(record) and is_unfinished(execution.paths):
         # the outputs are of an earlier time: what the stack's rules hold is the nearest to the truth
-        before = packed_rules(stack, planned_rules(record))
-    elif needs_outputs(record) or outputs is not None:
-        before = output_rules(read_outputs(execution) if outputs is None else outputs)
-    return packed_changes(record, before, stack, closing=outputs is not None)
+        return packed_rules(execution.stack, planned_rules(record))
+    if needs_outputs(record) or outputs is not None:
+        return output_rules(read_outputs(execution) if outputs is None else outputs)
+    return None
 
 
 def apply_saved(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
-    """Apply exactly the plan that was saved. Raises `FindingsError` where another was saved since."""
+    """Apply exactly the plan that was saved, in its steps where it has several.
+
+    Raises `FindingsError` where another plan was saved since, or the steps are no longer those of the plan.
+    """
     paths, counts = execution.paths, plan.counts
     _check_plan(paths, plan)
     mark_unfinished(paths)
-    run = execution.stream(
-        phase,
-        lambda hear: execution.terraform.apply(PLAN_FILE, on_event=hear, **execution.flags),
-        total=counts.create + counts.update + counts.delete,
-    )
+    if plan.opening:
+        record = apply_in_steps(execution, plan, phase)
+    else:
+        total = counts.create + counts.update + counts.delete
+        record = execution.stream(
+            phase,
+            lambda hear: execution.terraform.apply(PLAN_FILE, on_event=hear, **execution.flags),
+            total,
+        ).record
     mark_finished(paths)
     (paths.folder / PLAN_FILE).unlink(missing_ok=True)
-    return run.record
+    return record
 
 
 def _check_plan(paths: StackPaths, plan: StackPlan) -> None:

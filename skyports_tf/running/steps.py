@@ -1,0 +1,183 @@
+"""The steps of an apply: which rules go first so that nothing closes meanwhile, and the applies themselves.
+
+A plan whose single apply could close for a moment what stays wanted is applied in steps: first a plan
+that targets what opens, then one of all the rest. Each is held against the plan that was shown: it does
+nothing that was not in it, from the very same files. Whoever kills us between two steps leaves more
+open than is wanted, never less, and the next plan is the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.limits import has_room
+from skyports_tf.model import StackPlan
+from skyports_tf.ordering import Order, find_order, may_close
+from skyports_tf.ports import PortSet
+from skyports_tf.running.execution import Execution, Phase
+from skyports_tf.running.initialization import writing
+from skyports_tf.running.moves import PlanFacts, PortMove, changed_rules, needs_order, port_moves
+from skyports_tf.running.stream import Record
+from skyports_tf.sources import SourceError, SourceKind, parse_source
+from skyports_tf.terraform import Flag, Run
+
+#: Terraform's words for what `-target` does, which is what we want.
+_TARGETING = frozenset({"Resource targeting is in effect", "Applied changes may be incomplete"})
+_NO_CHANGE = frozenset({"noop", "read"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSteps:
+    """What goes first, step by step, and a warning for what no order keeps open."""
+
+    opening: tuple[tuple[str, ...], ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def find_steps(execution: Execution, facts: PlanFacts) -> PlannedSteps:
+    """The steps in which the plan can be applied without a gap."""
+    if not needs_order(facts.record):
+        return PlannedSteps()
+    moves, kept = port_moves(facts)
+    order = find_order(moves, kept)
+    why = "a rule is made anew, or rules change places"
+    if order.steps and not _has_room(execution, moves):
+        why = "the cloud's quota has no room for old and new rules at once"
+        order = Order(gaps=may_close(moves, kept))
+    if not order.gaps:
+        return PlannedSteps(order.steps)
+    message = f"{facts.stack.name}: {_ports_text(order.gaps)} may be closed for a moment: {why}"
+    return PlannedSteps(order.steps, (Diagnostic("gap-possible", message, severity="warning"),))
+
+
+def _has_room(execution: Execution, moves: Iterable[PortMove]) -> bool:
+    stack = execution.stack
+    going = [_kind(move) for move in moves if not move.after]
+    return has_room(stack, execution.catalog.load(stack.cloud), going)
+
+
+def _kind(move: PortMove) -> SourceKind | None:
+    for _, source in move.before:
+        try:
+            return parse_source(source).kind
+        except SourceError:
+            continue
+    return None
+
+
+def _ports_text(gaps: Mapping[tuple[str, str], PortSet]) -> str:
+    """`tcp 80, 8000-8010 from 10.0.0.0/8; udp 53 from ::/0`."""
+    return "; ".join(
+        f"{protocol} {ports} from {source}" for (protocol, source), ports in sorted(gaps.items())
+    )
+
+
+# -- what was shown --------------------------------------------------------------------
+
+
+def shown_changes(record: Record) -> tuple[tuple[str, str], ...]:
+    """What a plan does, as addresses and actions."""
+    return tuple(
+        (change.resource.address, change.action)
+        for change in record.planned
+        if change.action not in _NO_CHANGE
+    )
+
+
+def files_digest(plan_file: Path) -> str:
+    """The SHA-256 of the configuration that a saved plan was made from; empty where it holds none to be read.
+
+    A plan file is a ZIP archive with the configuration in tfconfig/ (Terraform 0.12 to 1.11, OpenTofu);
+    OpenTofu may encrypt it.
+    """
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(plan_file) as archive:
+            names = sorted(name for name in archive.namelist() if name.startswith("tfconfig/"))
+            for name in names:
+                digest.update(f"{name}\n".encode())
+                digest.update(hashlib.sha256(archive.read(name)).digest())
+    except (OSError, zipfile.BadZipFile):
+        return ""
+    return digest.hexdigest() if names else ""
+
+
+@contextmanager
+def drafted(folder: Path) -> Iterator[Path]:
+    """A file of ours alone for a plan in the making: the plan holds what the state holds."""
+    with writing(folder):
+        descriptor, name = tempfile.mkstemp(prefix="skyports.", suffix=".tfplan", dir=folder)
+        os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+# -- the applies -----------------------------------------------------------------------
+
+
+def apply_in_steps(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
+    """Apply the plan step by step; gives the last step's record, with what the others warned of.
+
+    Raises `FindingsError` where a step would do what the plan that was shown does not.
+    """
+    records = [_apply_step(execution, plan, phase, number) for number in range(1, plan.steps + 1)]
+    said = dict.fromkeys(message for record in records for message in record.messages)
+    return replace(records[-1], messages=tuple(said))
+
+
+def _apply_step(execution: Execution, plan: StackPlan, phase: Phase, number: int) -> Record:
+    targets = plan.opening[number - 1] if number < plan.steps else ()
+    total = plan.counts.create + plan.counts.update + plan.counts.delete
+    done = _made(plan, {name for step in plan.opening[: number - 1] for name in step})
+    execution.step = f"step {number} of {plan.steps}"
+    execution.tell(phase, "Opening first" if targets else "Closing the rest", done, total)
+    flags: dict[str, Flag] = {**execution.flags, "target": list(targets) or None}
+    terraform = execution.terraform
+    with drafted(execution.paths.folder) as draft:
+        made = execution.stream(
+            phase,
+            lambda hear: _quiet(terraform.plan(on_event=hear, out=draft.name, **flags)),
+            total,
+            done=done,
+        )
+        _check_step(made.record, draft, plan, targets)
+        run = execution.stream(
+            phase,
+            lambda hear: _quiet(terraform.apply(draft.name, on_event=hear, **execution.flags)),
+            total,
+            done=done,
+        )
+    return run.record
+
+
+def _made(plan: StackPlan, targets: set[str]) -> int:
+    """How many of the changes that the plan counts are those of `targets`."""
+    return sum(2 if action == "replace" else 1 for name, action in plan.shown if name in targets)
+
+
+def _check_step(record: Record, draft: Path, plan: StackPlan, targets: tuple[str, ...]) -> None:
+    more = set(shown_changes(record)) - set(plan.shown)
+    early = {change.resource.address for change in changed_rules(record)} - set(targets) if targets else set()
+    if not more and not early and files_digest(draft) == plan.files_digest:
+        return
+    names = ", ".join(sorted({*(name for name, _ in more), *early}))
+    cause = f"{names} would change, too" if names else "its files have changed"
+    message = f"{plan.stack.name}: the plan is no longer the one that was shown: {cause}"
+    help_text = "plan again; what has opened so far stays open, and nothing was closed"
+    raise FindingsError(Diagnostic("plan-replaced", message, path=plan.plan_file, help=help_text))
+
+
+def _quiet(run: Run) -> Run:
+    """The run without Terraform's warnings of `-target`."""
+    said = tuple(message for message in run.record.messages if message.summary not in _TARGETING)
+    return replace(run, record=replace(run.record, messages=said))
