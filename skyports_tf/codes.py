@@ -26,8 +26,8 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Terraform ran and failed; its own words follow.",
         "Do what Terraform says, then run the same command again.",
     ),
-    "closing-opens": (
-        "Closing what a run held open would also open something that nobody agreed to.",
+    "opens-unseen": (
+        "The tree was compiled anew meanwhile, and the next step would open what nobody agreed to.",
         "Look at `plan`, and apply it.",
     ),
     "terraform-warning": ("Terraform warned of something.", "Do what Terraform says, or leave it."),
@@ -56,6 +56,18 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "skypilot-arguments": (
         "What is said to SkyPilot contradicts what is said to us, or what the ports need.",
         "Say it once, as the help says.",
+    ),
+    "skypilot-failed": (
+        "SkyPilot has ended with an error; its own words stand above.",
+        "The ports are as the help says; run the same command again to go on.",
+    ),
+    "launch-kind": (
+        "The file holds several tasks, and `sky launch` takes one.",
+        "Open the ports with `apply`, then start it with `sky jobs launch`.",
+    ),
+    "step-stopped": (
+        "A verb of several steps has stopped between two of them.",
+        "The message says what holds now, the help how to go on.",
     ),
     "command-missing": (
         "The command that `run` was given cannot be run.",

@@ -285,4 +285,4 @@ def _binary_path(config_path: str, binary: str | None) -> str | None:
     """A binary with a folder in its name is relative to the config; a bare name is looked for on PATH."""
     if binary is None or os.sep not in binary:
         return binary
-    return str(Path(config_path).parent / Path(binary).expanduser())
+    return os.path.abspath(Path(config_path).parent / Path(binary).expanduser())

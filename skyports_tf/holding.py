@@ -106,13 +106,17 @@ def settle_stack(
         plan = plan_close(out, stack, settings, progress)
         return StackSettled(stack, plan, close_stack(out, plan, settings, progress))
     plan = plan_stack(out, stack, settings, progress)
-    _refuse_to_open(plan, allowed)
+    refuse_to_open(plan, allowed)
     if plan.plan_file is not None:
         apply_plan(out, plan, settings, progress)
     return StackSettled(stack, plan, None)
 
 
-def _refuse_to_open(plan: StackPlan, allowed: Stack) -> None:
+def refuse_to_open(plan: StackPlan, allowed: Stack) -> None:
+    """Refuse a plan, which nobody was shown, that opens more than the rules of `allowed`, which somebody was.
+
+    What is open already does not count. Raises `FindingsError`.
+    """
     changes = plan.changes
     before = _reach([*changes.close, *(item.before for item in changes.change)])
     known = _reach(group_rules(stack_rules(allowed).values()))
@@ -121,9 +125,9 @@ def _refuse_to_open(plan: StackPlan, allowed: Stack) -> None:
         fresh = ports - before.get(cell, PortSet()) - known.get(cell, PortSet())
         opened += [f"{cell[0]} {item} from {cell[1]}" for item in fresh]
     if opened:
-        message = f"{plan.stack.name}: closing would also open what nobody agreed to: {', '.join(opened)}"
-        help_text = "look at `skyports-tf plan`, and apply it: that closes the ports as well"
-        raise FindingsError(Diagnostic("closing-opens", message, help=help_text))
+        message = f"{plan.stack.name}: this would also open what nobody agreed to: {', '.join(opened)}"
+        help_text = "the tree was compiled anew meanwhile: look at `skyports-tf plan`, and apply it"
+        raise FindingsError(Diagnostic("opens-unseen", message, help=help_text))
 
 
 def _reach(rules: Iterable[PortRule]) -> _Reach:

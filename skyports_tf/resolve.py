@@ -68,9 +68,14 @@ def resolve_document(
     What is wrong, and what is worth knowing, goes to `findings`.
     """
     for task in document.tasks:
-        cluster = flags.cluster or task.name or PurePath(document.path).stem
+        cluster = cluster_of(document, task, flags.cluster)
         if _check_cluster(cluster, document.path, task, flags, findings):
             yield from _resolve_task(document.path, task, cluster, (file, config, flags, findings))
+
+
+def cluster_of(document: TaskDocument, task: Task, named: str | None) -> str:
+    """The cluster of a task: as `named` on the command line, else by the task, else by its file."""
+    return named or task.name or PurePath(document.path).stem
 
 
 def _check_cluster(cluster: str, path: str, task: Task, flags: Flags, findings: Findings) -> bool:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, ProgramMissingError, UsageError
+from skyports_tf.resolve import cluster_of
 from skyports_tf.sky_config import sky_config_yaml
 from skyports_tf.source import read_yaml
+from skyports_tf.task import TaskOverrides, read_tasks
 
 WAY_OUT: Final = (
     "install SkyPilot (pip install skypilot) so that `sky` is on PATH, or name it: "
@@ -153,6 +155,28 @@ def _short_options(word: str, words: Iterator[str]) -> Iterator[tuple[str, str]]
         value = word[at:] or next(words, "")
         yield name, value
         return
+
+
+def launch_targets(
+    files: Sequence[str], overrides: TaskOverrides, cluster: str | None
+) -> tuple[tuple[str, str], ...]:
+    """The files, each with the cluster that it is launched on: `cluster`, else as the compiler names it.
+
+    Raises `FindingsError` for files that `sky launch` does not take.
+    """
+    targets, findings = [], []
+    for file in dict.fromkeys(files):
+        document = read_tasks(file, overrides).document
+        if document.kind != "task":
+            what = "a pipeline" if document.kind == "chain" else "a job group"
+            message = f"{file} is {what}, and `sky launch` takes one task"
+            help_text = "open its ports with `skyports-tf apply`, then start it with `sky jobs launch`"
+            findings.append(Diagnostic("launch-kind", message, file, help=help_text))
+            continue
+        targets += [(file, cluster_of(document, task, cluster)) for task in document.tasks]
+    if findings:
+        raise FindingsError(findings)
+    return tuple(targets)
 
 
 def agreed(option: str, ours: str | None, theirs: str | None) -> str | None:

@@ -15,7 +15,7 @@ from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
 
-SCHEMAS = ["compile", "plan", "apply", "run", "destroy", "status", "names", "clouds"]
+SCHEMAS = ["compile", "plan", "apply", "launch", "run", "destroy", "status", "names", "clouds"]
 RULE = {
     "protocol": "tcp",
     "from_port": 8888,

@@ -416,7 +416,7 @@ def test_closing_opens_nothing_that_nobody_agreed_to(gcp: Place) -> None:
     compile_ = f"{sys.executable} -m skyports_tf compile other.yaml"
     ended = gcp.run("web.yaml", "-y", command=compile_)
     assert ended.returncode == 1
-    assert "closing would also open what nobody agreed to: tcp 7171 from 203.0.113.0/24" in ended.stderr
+    assert "this would also open what nobody agreed to: tcp 7171 from 203.0.113.0/24" in ended.stderr
     assert "7171" not in gcp.open_ports()
     assert gcp.lease_states() == [("abandoned", ("web.yaml",))]
 

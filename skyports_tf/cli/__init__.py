@@ -37,6 +37,7 @@ VERBS: Final[dict[str, Verb]] = {
     "compile": Verb("compile", "compile_", "Write the Terraform of task files."),
     "plan": Verb("plan", "plan", "Compile, then show which ports open, change and close."),
     "apply": Verb("apply", "apply", "Plan, ask, apply that very plan, show the endpoints."),
+    "launch": Verb("launch", "launch", "Open the ports of tasks, then launch them with SkyPilot."),
     "run": Verb("hold", "run", "Hold ports open while a command runs."),
     "destroy": Verb("destroy", "destroy", "Close a cluster's ports and prove that nothing is left."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),

@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from skyports_tf.diagnostics import visible
 from skyports_tf.holding import StackSettled
-from skyports_tf.model import StackStatus
+from skyports_tf.model import Stack, StackStatus
 from skyports_tf.report.json_output import changes_json, status_json
+from skyports_tf.report.rules import range_text
+from skyports_tf.report.style import columns, style
 from skyports_tf.report.text import closed_text, plan_block
+from skyports_tf.running.changes import group_rules, stack_rules
 
 StepState = Literal["done", "failed", "skipped", "not_reached"]
 Json = dict[str, Any]
@@ -68,6 +71,17 @@ def settled_text(settled: Iterable[StackSettled]) -> str:
     """What was closed when the tasks were taken out again, a line a stack that was destroyed."""
     parts = [closed_text([item.closed]) if item.closed else plan_block(item.plan) for item in settled]
     return "\n".join(parts)
+
+
+def after_launch_text(stacks: Iterable[Stack]) -> str:
+    """What opens only after the launch, a line a rule."""
+    lines = []
+    for stack in stacks:
+        title = style(stack.name, "bold")
+        lines.append(f"{title}  opens after the launch, in the group that SkyPilot makes")
+        rules = group_rules(stack_rules(stack).values())
+        lines += columns([(f"{rule.protocol} {range_text(rule)}", ", ".join(rule.sources)) for rule in rules])
+    return "\n".join(lines)
 
 
 def text_list(texts: Iterable[str]) -> str:
