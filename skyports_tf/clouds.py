@@ -13,6 +13,7 @@ import skyports_tf.templates
 from skyports_tf.manifest import read_manifest
 from skyports_tf.model import Protocol, StackMode
 from skyports_tf.packing.rectangles import RuleShape
+from skyports_tf.sky_config import name_for
 from skyports_tf.source import read_yaml
 from skyports_tf.sources import SourceKind
 
@@ -23,6 +24,8 @@ _MANIFEST = "manifest.yaml"
 PORTS_PER_RULE, SOURCES_PER_RULE = "ports_per_rule", "sources_per_rule"
 #: Marks, in a setting's JSON Schema, a mapping from clusters, or `*` for any other, to values.
 BY_CLUSTER = "x-by-cluster"
+#: Marks a setting in the form of SkyPilot's own config: `sky_config.name_for`.
+BY_PATTERN = "x-by-pattern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ class Cloud:
 
     `region` is None where the objects belong to no region. `sources` maps each kind of source
     to the argument that takes it; `object_names` maps an object to the pattern of its name by
-    mode; `settings` maps the cloud's part of the config to JSON Schemas.
+    mode; `settings` maps the cloud's part of the config to JSON Schemas. `sky_config_with` is what
+    SkyPilot's own config must say beside `sky_config`, by the setting that must be set.
     """
 
     name: str
@@ -129,6 +133,7 @@ class Cloud:
     description: TextRule | None
     tags: TagRule | None
     sky_config: Mapping[str, Any]
+    sky_config_with: Mapping[str, Mapping[str, Any]]
     launch_first: bool
     exclusions: tuple[Exclusion, ...]
     takeover: str
@@ -143,18 +148,18 @@ class Cloud:
 
         A pattern may hold `{cluster}`, `{name_on_cloud}`, any of `values` (such as `region`),
         an object before it, and `{OBJECT_digest}`: the first four hex digits of the MD5 of its
-        name. One that needs what is unknown is left out; one that `values` names is called so.
+        name. One that needs what is unknown is left out; one that `values` names is called so, in
+        takeover also by its `OBJECT_name`.
         """
-        known = {
-            "cluster": cluster,
-            **{name: str(value) for name, value in values.items() if value is not None},
-        }
+        known = {name: str(value) for name, value in values.items() if value is not None}
+        known["cluster"] = cluster
         if name_on_cloud is not None:
             known["name_on_cloud"] = name_on_cloud
         found: dict[str, str] = {}
         for kind, patterns in self.object_names.items():
             try:
-                found[kind] = known[kind] = str(values.get(kind) or patterns[mode].format_map(known))
+                given = values.get(kind) or (values.get(f"{kind}_name") if mode == "takeover" else None)
+                found[kind] = known[kind] = str(given or patterns[mode].format_map(known))
             except KeyError:
                 continue
             # SkyPilot's own digest; nothing secret hangs on it
@@ -165,7 +170,9 @@ class Cloud:
         """A setting of the config's part for this cloud, or its default; of one by cluster, the cluster's."""
         schema = self.settings.get(name, {})
         value = settings.get(name, schema.get("default"))
-        return value.get(cluster, value.get("*")) if value and schema.get(BY_CLUSTER) else value
+        if value and schema.get(BY_CLUSTER):
+            return value.get(cluster, value.get("*"))
+        return name_for(cluster, value) if schema.get(BY_PATTERN) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +272,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         description=TextRule(**facts["description"]) if "description" in facts else None,
         tags=TagRule(**facts["tags"]) if "tags" in facts else None,
         sky_config=facts.get("sky_config", {}),
+        sky_config_with=facts.get("sky_config_with", {}),
         launch_first=facts.get("launch_first", False),
         exclusions=tuple(Exclusion(**item) for item in facts.get("exclusions", ())),
         takeover=facts["takeover"],

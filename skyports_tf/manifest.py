@@ -80,6 +80,7 @@ def _setting_findings(document: YamlDocument) -> Iterator[Diagnostic]:
             (("required_settings", place), name)
             for place, name in enumerate(facts.get("required_settings", ()))
         ),
+        *((("sky_config_with", name), name) for name in facts.get("sky_config_with", {})),
         *(
             (("exclusions", place, "setting"), item["setting"])
             for place, item in enumerate(facts.get("exclusions", ()))

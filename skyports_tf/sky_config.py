@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from string import Formatter
 from typing import Any
 
 #: The file beside a stack that says it.
 SKY_CONFIG_NAME = "sky-config.yaml"
+
+
+def name_for(cluster: str, value: Any) -> str | None:
+    """The name that a setting in the form of SkyPilot's own gives a cluster; None where it gives none.
+
+    `value` is a name, or a list of one-key mappings from patterns of clusters to names, of which
+    the first that fits counts; in a name `{cluster}` stands for the cluster, which is ours alone.
+    sky/clouds/aws.py:make_deploy_resources_variables, SkyPilot 0.14.1.
+    """
+    if isinstance(value, list):
+        pairs = [pair for item in value for pair in item.items()]
+        value = next((name for pattern, name in pairs if fnmatchcase(cluster, pattern)), None)
+    return None if value is None else str(value).replace("{cluster}", cluster)
 
 
 def fill_names(value: Any, names: Mapping[str, str]) -> Any:

@@ -47,8 +47,19 @@ def build_stack(
         tags=dict(sorted(config.tags.items())),
         settings=settings,
         backend=(config.backend_kind, config.backend),
-        sky_config=fill_names(cloud.sky_config, {**names, "cluster": place.cluster}) if rules else {},
+        sky_config=fill_names(_sky_config(cloud, mode, settings), {**names, "cluster": place.cluster})
+        if rules
+        else {},
     )
+
+
+def _sky_config(cloud: Cloud, mode: StackMode, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What SkyPilot's own config must say, and what else where it launches by our settings."""
+    needed = dict(cloud.sky_config)
+    for name, part in cloud.sky_config_with.items():
+        if mode == "takeover" and settings.get(name) is not None:
+            needed |= part
+    return needed
 
 
 def fill_stack(stack: Stack, config: Config) -> Stack:

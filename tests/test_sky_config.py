@@ -17,7 +17,7 @@ from skyports_tf.report.text import plan_text
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.stream import PlannedChange, Record, Resource
 from skyports_tf.schema import schema_of
-from skyports_tf.sky_config import fill_names, sky_config_yaml
+from skyports_tf.sky_config import fill_names, name_for, sky_config_yaml
 from skyports_tf.sources import parse_source
 from tests.support.command_line import Answer, call
 from tests.support.pretend_terraform import pretend_terraform
@@ -104,6 +104,64 @@ def test_names_are_filled_in_where_they_are_known() -> None:
     filled = fill_names(facts, {"cluster": "web", "group": "sg: {x}"})
     assert filled == {"a": {"web": ["sg: {x}", 1, {"b": "{unknown}"}]}, "c": True}
     assert yaml.safe_load(sky_config_yaml(filled)) == filled
+
+
+@pytest.mark.parametrize(
+    ("setting", "cluster", "name"),
+    [
+        ("mine", "web", "mine"),
+        ("of-{cluster}", "web", "of-web"),
+        ([{"prod-*": "prod"}, {"web": "first"}, {"*": "rest"}], "web", "first"),
+        ([{"Web": "other"}, {"w?b": "of-{cluster}"}], "web", "of-web"),
+        ([{"prod-*": "prod"}], "web", None),
+        ([], "web", None),
+        (None, "web", None),
+    ],
+)
+def test_a_name_by_pattern_is_found_as_skypilot_finds_it(
+    setting: Any, cluster: str, name: str | None
+) -> None:
+    assert name_for(cluster, setting) == name
+
+
+def test_a_group_that_skypilot_takes_for_the_users_is_told_to_it(project: Project) -> None:
+    project.config('user_hash: a1b2c3d4\naws: {security_group_name: [{"w*": "of-{cluster}"}]}\n')
+    wanted = {"aws": {"security_group_name": [{"web": "of-web"}]}}
+    assert json_of(call(project.folder, "compile", project.task("8888"), "--json"), "compile")["stacks"][0][
+        "sky_config"
+    ] == (wanted)
+    assert 'security_group_name = "of-web"' in project.text("web/aws-us-east-1/main.tf")
+    assert yaml.safe_load(project.text("web/aws-us-east-1/sky-config.yaml")) == wanted
+    assert 'output "sky_config"' in project.text("web/aws-us-east-1/outputs.tf")
+
+    other = project.task("8888", name="db", file="db.yaml")
+    call(project.folder, "compile", other)
+    assert 'security_group_name = "sky-sg-db"' in project.text("db/aws-us-east-1/main.tf")
+    assert "db/aws-us-east-1/sky-config.yaml" not in project.tree()
+    assert 'output "sky_config"' not in project.text("db/aws-us-east-1/outputs.tf")
+
+
+def test_a_group_beside_the_users_keeps_its_name_and_asks_nothing_of_skypilot(project: Project) -> None:
+    project.config("user_hash: a1b2c3d4\naws: {security_group_name: theirs, mode: attach}\n")
+    call(project.folder, "compile", project.task("8888"))
+    assert 'security_group_name = "skyports-web"' in project.text("web/aws-us-east-1/main.tf")
+    assert "web/aws-us-east-1/sky-config.yaml" not in project.tree()
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("5", "wrong-type"),
+        ('[{"a": x, "b": y}]', "bad-value"),
+        ("[a]", "wrong-type"),
+        ("sg-1", "name-invalid"),
+    ],
+)
+def test_a_group_name_that_cannot_be_is_refused(value: str, code: str, project: Project) -> None:
+    project.config(f"user_hash: a1b2c3d4\naws: {{security_group_name: {value}}}\n")
+    answer = call(project.folder, "compile", project.task("8888"))
+    assert answer.code == 1
+    assert f"error[{code}]" in answer.err
 
 
 # -- SSH -------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.ec2_proxy import Call, Proxy
+from tests.support.ec2_proxy import Call, Proxy, Refuse
 from tests.support.local_aws import REGION, ec2
 
 #: A rule as (protocol, first port, last port, source); "self" is the group itself.
@@ -75,6 +75,33 @@ class Account:
             instance["InstanceId"]: [group["GroupName"] for group in instance["SecurityGroups"]]
             for instance in self._instances()
         }
+
+    def fill_first_zone(self) -> None:
+        """Let the first zone that is tried have no capacity, however often it is asked."""
+        full: list[str] = []
+
+        def refuse(call: Call) -> Refuse | None:
+            if call.action != "RunInstances":
+                return None
+            subnet = call.parameters["NetworkInterface.1.SubnetId"]
+            full.append(subnet)
+            return Refuse("InsufficientInstanceCapacity", "no capacity") if subnet == full[0] else None
+
+        self.proxy.before = refuse
+
+    def make_group(self, name: str, source: str, *, guarded: bool) -> None:
+        """A group of the user's: its own traffic, SSH from `source`; guarded, all of another group too."""
+        vpc = self._client.describe_vpcs()["Vpcs"][0]["VpcId"]
+        made = [
+            self._client.create_security_group(GroupName=word, Description=word, VpcId=vpc)["GroupId"]
+            for word in (name, f"{name}-guard")
+        ]
+        sources: list[dict[str, Any]] = [
+            {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+            for group in (made if guarded else made[:1])
+        ]
+        sources.append({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": source}]})
+        self._client.authorize_security_group_ingress(GroupId=made[0], IpPermissions=sources)
 
     def kill_nodes(self) -> None:
         """The nodes end by themselves: autodown, a spot price, a person at the console."""

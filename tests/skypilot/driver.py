@@ -25,13 +25,14 @@ _answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
 
 import sky  # noqa: E402 (what it prints while it loads is no answer)
-from sky import exceptions, global_user_state  # noqa: E402
+from sky import exceptions, global_user_state, skypilot_config  # noqa: E402
 from sky.backends import backend_utils, cloud_vm_ray_backend  # noqa: E402
 from sky.utils import common_utils, resources_utils, status_lib  # noqa: E402
 
 
-def launch(task: str, cluster: str, image: str) -> dict[str, Any]:
-    """`sky launch -c CLUSTER TASK` up to the set-up of the nodes."""
+def launch(task: str, cluster: str, image: str, config: str | None = None) -> dict[str, Any]:
+    """`sky launch -c CLUSTER [--config CONFIG] TASK` up to the set-up of the nodes."""
+    skypilot_config.apply_cli_config([config] if config else None)
     read = sky.Task.from_yaml(task)
     backend = cloud_vm_ray_backend.CloudVmRayBackend()
     # what the optimizer would choose

@@ -6,6 +6,11 @@ local AWS. docs/takeover.md says what an operator sees.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from tests.skypilot.account import Account
 from tests.skypilot.process import USER_HASH, Sky
 from tests.support.command_line import Answer, call
@@ -33,10 +38,16 @@ def task(project: Project, ports: str, file: str = "web.yaml", nodes: int = 2) -
     return project.write(file, "\n".join(lines))
 
 
-def launch(sky: Sky, account: Account, project: Project, file: str = "web.yaml") -> dict[str, object]:
-    """`sky launch -c web FILE`."""
-    answer: dict[str, object] = sky(
-        "launch", task=str(project.folder / file), cluster="web", image=account.image
+def launch(
+    sky: Sky, account: Account, project: Project, file: str = "web.yaml", config: Path | None = None
+) -> dict[str, Any]:
+    """`sky launch -c web [--config CONFIG] FILE`."""
+    answer: dict[str, Any] = sky(
+        "launch",
+        task=str(project.folder / file),
+        cluster="web",
+        image=account.image,
+        config=str(config) if config else None,
     )
     return answer
 
@@ -124,3 +135,71 @@ def test_sky_down_never_comes_and_the_nodes_end_by_themselves(
     assert_nothing_left(account)
     assert not sky("refresh", cluster="web")["known"], "SkyPilot cleans up with the group gone"
     assert_nothing_left(account)
+
+
+def test_a_cluster_that_was_launched_without_ports_moves_into_our_group(
+    account: Account, sky: Sky, project: Project
+) -> None:
+    task(project, "null")
+    launch(sky, account, project)
+    (shared,) = account.groups()
+    assert [*account.nodes().values()] == [[shared], [shared]]
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    launch(sky, account, project)
+    assert [*account.nodes().values()] == [[GROUP], [GROUP]]
+    assert account.rules(GROUP) == {*BASE, tcp(8888)}
+
+
+def test_a_zone_without_capacity_costs_the_group_that_skypilot_takes_for_its_own(
+    account: Account, sky: Sky, project: Project
+) -> None:
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    group = account.groups()[GROUP]
+    account.fill_first_zone()
+    launch(sky, account, project)
+    # it has cleaned up after the zone: our group with the nodes that were not
+    assert account.groups()[GROUP] != group
+    assert account.rules(GROUP) == {
+        ("-1", -1, -1, "self"),
+        tcp(22, source=WORLD),
+        tcp(8888, source=WORLD),
+    }
+
+
+def test_a_group_that_skypilot_takes_for_the_users_stays_whatever_happens(
+    account: Account, sky: Sky, project: Project
+) -> None:
+    project.config(f"user_hash: {USER_HASH}\naws:\n  security_group_name: team-{{cluster}}\n")
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    group = account.groups()["team-web"]
+    account.fill_first_zone()
+    launch(sky, account, project, config=project.folder / "infra/web/aws-us-east-1/sky-config.yaml")
+    assert account.groups() == {"team-web": group}
+    assert [*account.nodes().values()] == [["team-web"], ["team-web"]]
+    assert account.rules("team-web") == {*BASE, tcp(8888)}
+    assert_no_change(project)
+
+    sky("down", cluster="web")
+    assert account.nodes() == {}
+    assert account.groups() == {"team-web": group}
+    (closed,) = ours(project, "destroy", "--yes", "web", "--json").json["stacks"]
+    assert closed["verified_empty"]
+    assert account.groups() == {}
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["as it is", "with a rule for all of another group"])
+def test_a_group_of_the_users_that_we_do_not_know_is_opened_by_skypilot(
+    guarded: bool, account: Account, sky: Sky, project: Project
+) -> None:
+    """SkyPilot says that it skips the ports, and opens them; but for a rule that lets all of a group in."""
+    account.make_group("corp", OFFICE, guarded=guarded)
+    config = project.write("sky.yaml", "aws: {security_group_name: corp}\n")
+    task(project, "8888")
+    launch(sky, account, project, config=project.folder / config)
+    assert "Skip opening ports" in sky.log
+    assert account.open_to("corp", WORLD) == (set() if guarded else {8888})
+    sky("down", cluster="web")
+    assert account.open_to("corp", WORLD) == (set() if guarded else {8888}), "nobody closes it"
