@@ -40,10 +40,11 @@ class PlanFacts:
 
 
 def changed_rules(record: Record) -> list[PlannedChange]:
-    """The port rules that the plan creates, updates, deletes or replaces."""
-    return [
-        change for change in record.planned if change.resource.name == PORT_RULE and change.action in _CHANGES
-    ]
+    """The port rules that the plan creates, updates, deletes or replaces, in the order of their addresses."""
+    found = (change for change in record.planned if change.resource.name == PORT_RULE)
+    return sorted(
+        (change for change in found if change.action in _CHANGES), key=lambda change: change.resource.address
+    )
 
 
 def needs_order(record: Record) -> bool:

@@ -22,6 +22,8 @@ _PROTOCOLS = {"tcp": "tcp", "6": "tcp", "udp": "udp", "17": "udp"}
 _PROTOCOL_NAMES = ("ip_protocol", "protocol")
 #: Blocks that hold the ports of one protocol.
 _PROTOCOL_BLOCKS = {"tcp": "tcp", "udp": "udp", "tcp_options": "tcp", "udp_options": "udp"}
+#: Blocks that hold ports which are not those that open.
+_OTHER_BLOCKS = frozenset({"source_port_range"})
 #: Who may reach the ports, and how we spell such a source.
 _SOURCE_NAMES = {
     "cidr_ipv4": "",
@@ -62,6 +64,8 @@ def _walk(node: Mapping[str, Any], around: _Block) -> Iterator[Reach]:
     if ports and block.protocol:
         yield {(block.protocol, source): ports for source in block.sources}
     for name, value in node.items():
+        if name in _OTHER_BLOCKS:
+            continue
         inside = replace(block, protocol=_PROTOCOL_BLOCKS.get(name, block.protocol))
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):

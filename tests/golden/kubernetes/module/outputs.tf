@@ -24,14 +24,7 @@ output "ports" {
 
 output "rules" {
   description = "Open ports by protocol, port and source."
-  value = tomap({
-    for item in local.open_ports : "${item.protocol}-${item.port}@${item.source}" => {
-      protocol  = item.protocol
-      from_port = item.port
-      to_port   = item.port
-      source    = item.source
-    }
-  })
+  value       = tomap({ for key, found in local.open_rules : key => found[0] })
 }
 
 locals {
@@ -65,6 +58,16 @@ locals {
       ]
     ]),
   )
+
+  # several Services may open a port to the same source
+  open_rules = {
+    for item in local.open_ports : "${item.protocol}-${item.port}@${item.source}" => {
+      protocol  = item.protocol
+      from_port = item.port
+      to_port   = item.port
+      source    = item.source
+    }...
+  }
 
   # single ports to runs: a run begins where the port before is closed, and ends where the next is
   numbers = { for item in local.open_ports : item.protocol => item.port... }
