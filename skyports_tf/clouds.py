@@ -135,6 +135,7 @@ class Cloud:
     sky_config: Mapping[str, Any]
     sky_config_with: Mapping[str, Mapping[str, Any]]
     launch_first: bool
+    keeps_out: bool
     exclusions: tuple[Exclusion, ...]
     takeover: str
     objects: str
@@ -274,6 +275,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         sky_config=facts.get("sky_config", {}),
         sky_config_with=facts.get("sky_config_with", {}),
         launch_first=facts.get("launch_first", False),
+        keeps_out=facts.get("keeps_out", False),
         exclusions=tuple(Exclusion(**item) for item in facts.get("exclusions", ())),
         takeover=facts["takeover"],
         objects=facts["objects"],

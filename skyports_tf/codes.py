@@ -69,6 +69,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "A verb of several steps has stopped between two of them.",
         "The message says what holds now, the help how to go on.",
     ),
+    "nodes-run": (
+        "Nodes of a cluster run, or may run, so what guards them was not removed.",
+        "Shut the cluster down, then run `down` again.",
+    ),
     "command-missing": (
         "The command that `run` was given cannot be run.",
         "Check the words after the dashes.",

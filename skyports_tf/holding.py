@@ -13,7 +13,7 @@ from skyports_tf.bookkeeping import ledger_names
 from skyports_tf.compilation import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.lease import drop_lease, leases, locked_clusters, narrow_lease
+from skyports_tf.lease import drop_lease, files_to_close, leases, locked_clusters, narrow_lease
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, close_stack, plan_close, plan_stack
 from skyports_tf.model import PortRule, Stack, StackClosed, StackPlan
 from skyports_tf.ports import PortRange, PortSet
@@ -92,6 +92,21 @@ def drop_abandoned(out: str, closed: Mapping[str, Collection[str]]) -> None:
         for lease in leases(out, cluster):
             if lease.state == "abandoned" and set(lease.files) <= set(files):
                 drop_lease(lease)
+
+
+def forget_abandoned(out: str, cluster: str, config: Config) -> None:
+    """Take what abandoned leases name out of the ledgers of a cluster that is closed, and remove the leases.
+
+    Raises `FindingsError` as `forget_files`.
+    """
+    with locked_clusters(out, [cluster]):
+        known = leases(out, cluster)
+        left = [lease for lease in known if lease.state == "abandoned"]
+        forget_files(
+            out, {cluster: {file for lease in left for file in files_to_close(lease, known)}}, config
+        )
+        for lease in left:
+            drop_lease(lease)
 
 
 def settle_stack(

@@ -32,8 +32,8 @@ PIPELINE = (
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
     "report.json_output report.steps",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
-    "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.status cli.names",
-    "cli.clouds",
+    "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.down cli.status",
+    "cli.names cli.clouds",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()

@@ -15,7 +15,7 @@ from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
 
-SCHEMAS = ["compile", "plan", "apply", "launch", "run", "destroy", "status", "names", "clouds"]
+SCHEMAS = ["compile", "plan", "apply", "launch", "run", "destroy", "down", "status", "names", "clouds"]
 RULE = {
     "protocol": "tcp",
     "from_port": 8888,
@@ -142,7 +142,7 @@ def live(aws: MotoServer, project: Project) -> Life:
     say("wider", "plan", "web.yaml", *source, "--ports", "8888,9000-9010", "--json")
     say("destroy", "destroy", "-y", "web", "--json")
     say("closed", "status", "--json")
-    say("second", "down", "-y", "web")
+    say("second", "down", "-y", "web", "--no-sky")
     groups = ec2(aws.url).describe_security_groups()["SecurityGroups"]
     told.left = [group["GroupName"] for group in groups if group["GroupName"].startswith("sky")]
     return told

@@ -40,11 +40,12 @@ VERBS: Final[dict[str, Verb]] = {
     "launch": Verb("launch", "launch", "Open the ports of tasks, then launch them with SkyPilot."),
     "run": Verb("hold", "run", "Hold ports open while a command runs."),
     "destroy": Verb("destroy", "destroy", "Close a cluster's ports and prove that nothing is left."),
+    "down": Verb("down", "down", "Shut clusters down: ports, nodes, groups."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),
     "names": Verb("names", "names", "Show what SkyPilot calls a cluster and its firewall objects."),
     "clouds": Verb("clouds", "clouds", "Show the clouds and their limits."),
 }
-ALIASES: Final[dict[str, str]] = {"down": "destroy"}
+ALIASES: Final[dict[str, str]] = {}
 
 
 class LazyGroup(click.Group):

@@ -1,4 +1,4 @@
-"""`skyports-tf destroy`, also called `down`."""
+"""`skyports-tf destroy`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def destroy(
         explain_failures(session, planned.failures)
         return DECLINED
     closed = _close_all(session, tree, planned, settings)
-    return _finish(session, tree, planned, _with_new_deadlines(tree, closed, config))
+    return _finish(session, tree, planned, with_new_deadlines(tree, closed, config))
 
 
 def _plan_all(
@@ -76,7 +76,7 @@ def _close_all(
     return run_each(session, planned.results, step)
 
 
-def _with_new_deadlines(out: str, closed: Outcome[StackClosed], config: Config) -> Outcome[StackClosed]:
+def with_new_deadlines(out: str, closed: Outcome[StackClosed], config: Config) -> Outcome[StackClosed]:
     """What is gone has no deadline any more: the next apply begins them anew."""
     return Outcome([_with_new_deadline(out, item, config) for item in closed.results], closed.failures)
 
@@ -100,13 +100,14 @@ def _finish(session: Session, out: str, planned: Outcome[StackPlan], closed: Out
     session.report(warnings)
     if session.json:
         found = [*warnings, *(item for error in failures for item in error.diagnostics)]
-        session.echo_json(tree_json(out, _stacks_json(out, closed.results), found))
+        session.echo_json(tree_json(out, stacks_json(out, closed.results), found))
     elif closed.results:
         session.echo(closed_text(closed.results))
     return explain_failures(session, failures)
 
 
-def _stacks_json(out: str, closed: Sequence[StackClosed]) -> list[dict[str, object]]:
+def stacks_json(out: str, closed: Sequence[StackClosed]) -> list[dict[str, object]]:
+    """What was closed, a stack each, for the JSON document."""
     return [closed_json(kept_json(item.stack, _files(out, item.stack)), item) for item in closed]
 
 

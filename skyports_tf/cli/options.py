@@ -78,6 +78,29 @@ lock_timeout_option = click.option(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ClosingOptions:
+    """How a cluster is shut down: `out` is None where the config decides."""
+
+    lock_timeout: str
+    out: str | None
+
+
+def closing_options(verb: Callable[..., int]) -> Callable[..., int]:
+    """The options of verbs that shut clusters down, handed over as one `ClosingOptions` named `options`."""
+    names = [field.name for field in fields(ClosingOptions)]
+
+    @functools.wraps(verb)
+    def packed(*args: Any, **values: Any) -> int:
+        given = ClosingOptions(**{name: values.pop(name) for name in names})
+        return verb(*args, options=given, **values)
+
+    wrapped: Callable[..., int] = packed
+    for option in (json_option, out_option, lock_timeout_option):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 def task_files(required: bool = True) -> Callable[[Verb], Verb]:
     """The argument TASK...: one or more task files (none is allowed where not `required`)."""
     metavar = "TASK..." if required else "[TASK]..."

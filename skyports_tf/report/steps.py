@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from skyports_tf.diagnostics import visible
 from skyports_tf.holding import StackSettled
-from skyports_tf.model import Stack, StackStatus
+from skyports_tf.model import Stack, StackPlan, StackStatus
 from skyports_tf.report.json_output import changes_json, status_json
 from skyports_tf.report.rules import range_text
-from skyports_tf.report.style import columns, style
-from skyports_tf.report.text import closed_text, plan_block
+from skyports_tf.report.style import Look, columns, style
+from skyports_tf.report.text import closed_text, closing_text, plan_block
 from skyports_tf.running.changes import group_rules, stack_rules
 
 StepState = Literal["done", "failed", "skipped", "not_reached"]
 Json = dict[str, Any]
+
+_LOOKS: dict[StepState, Look] = {"done": "green", "failed": "red", "skipped": "dim", "not_reached": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ def run_json(tree: Json, command: Ran, settled: Iterable[StackSettled], steps: I
     }
 
 
+def down_json(tree: Json, steps: Iterable[Step]) -> Json:
+    """The document of `down`: that of `destroy`, and the steps."""
+    return {**tree, "steps": [step_json(step) for step in steps]}
+
+
 def step_json(step: Step) -> Json:
     """A step."""
     return {"step": step.name, "state": step.state, "cluster": step.cluster, "detail": step.detail}
@@ -70,6 +77,19 @@ def step_json(step: Step) -> Json:
 def settled_text(settled: Iterable[StackSettled]) -> str:
     """What was closed when the tasks were taken out again, a line a stack that was destroyed."""
     parts = [closed_text([item.closed]) if item.closed else plan_block(item.plan) for item in settled]
+    return "\n".join(parts)
+
+
+def step_text(step: Step) -> str:
+    """A step as a line of progress."""
+    return f"{style(step.state.replace('_', ' '), _LOOKS[step.state])}  {visible(step.detail)}"
+
+
+def shutdown_text(plans: Sequence[StackPlan], clusters: Sequence[str]) -> str:
+    """What a shutdown does: the ports that close, and the `sky down` of each of `clusters`."""
+    parts = [closing_text(plans)] if plans else []
+    if clusters:
+        parts.append("\n".join(f"{style('SkyPilot:', 'bold')}   sky down {cluster}" for cluster in clusters))
     return "\n".join(parts)
 
 
