@@ -14,8 +14,8 @@ from skyports_tf.manifest import read_manifest
 from skyports_tf.model import Protocol, StackMode
 from skyports_tf.packing.rectangles import RuleShape
 from skyports_tf.sky_config import name_for
-from skyports_tf.source import read_yaml
 from skyports_tf.sources import SourceKind
+from skyports_tf.unmanaged import UnmanagedCloud, read_unmanaged
 
 _TEMPLATES = Path(skyports_tf.templates.__file__ or "").parent
 _MANIFEST = "manifest.yaml"
@@ -177,15 +177,6 @@ class Cloud:
 
 
 @dataclass(frozen=True, slots=True)
-class UnmanagedCloud:
-    """A cloud of SkyPilot's that we cannot manage: why, and what the user can do instead."""
-
-    name: str
-    reason: str
-    instead: str
-
-
-@dataclass(frozen=True, slots=True)
 class Catalog:
     """The clouds in `folders`; a cloud in an earlier folder hides its namesake in a later one."""
 
@@ -205,7 +196,7 @@ class Catalog:
     def unmanaged(self) -> Mapping[str, UnmanagedCloud]:
         """SkyPilot's other clouds by name, sorted."""
         managed = self.managed()
-        return {name: cloud for name, cloud in _unmanaged().items() if name not in managed}
+        return {name: cloud for name, cloud in read_unmanaged(_TEMPLATES).items() if name not in managed}
 
 
 CATALOG = Catalog()
@@ -233,15 +224,6 @@ def _manifests(folders: tuple[Path, ...]) -> dict[str, Path]:
         for manifest in folder.glob(f"*/{_MANIFEST}"):
             found.setdefault(manifest.parent.name, manifest)
     return dict(sorted(found.items()))
-
-
-@lru_cache(maxsize=1)
-def _unmanaged() -> Mapping[str, UnmanagedCloud]:
-    document = read_yaml(str(_TEMPLATES / "unmanaged.yaml")).documents[0]
-    return {
-        name: UnmanagedCloud(name, facts["reason"], facts["instead"])
-        for name, facts in sorted(document.data.items())
-    }
 
 
 @lru_cache(maxsize=64)

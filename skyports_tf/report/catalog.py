@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from skyports_tf.clouds import Cloud, UnmanagedCloud
+from skyports_tf.clouds import Cloud
 from skyports_tf.report.style import columns, style
+from skyports_tf.unmanaged import UnmanagedCloud
 
 _WIDTH = 78
 

@@ -23,8 +23,9 @@ from skyports_tf.report.rules import port_texts, stack_ports, task_files
 from skyports_tf.running.changes import group_rules, stack_rules
 
 if TYPE_CHECKING:
-    from skyports_tf.clouds import Cloud, UnmanagedCloud
+    from skyports_tf.clouds import Cloud
     from skyports_tf.compiler import CompiledStack
+    from skyports_tf.unmanaged import UnmanagedCloud
 
 VERSION = 1
 Json = dict[str, Any]
