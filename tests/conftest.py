@@ -10,14 +10,15 @@ import os
 import shlex
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from skyports_tf.diagnostics import ProgramMissingError
+from skyports_tf.diagnostics import ProgramMissingError, TerraformError
 from skyports_tf.terraform import find_program
+from tests.support.life import MATRIX, Life, life_on
 from tests.support.local_aws import MotoServer, cli_config, start_moto
 from tests.support.schema_cloud import schema_mirror
 from tests.support.stacks import write_program
@@ -72,6 +73,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path == _WITH_SKYPILOT and not asked else None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what Terraform said where its failure is a test's: the error itself names the command alone."""
+    report = yield
+    if call.excinfo and isinstance(call.excinfo.value, TerraformError):
+        report.sections.append(("Terraform said", call.excinfo.value.output))
+    return report
+
+
 @pytest.fixture(scope="session")
 def terraform_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Terraform CLI config with the provider mirror of this machine, where it has one."""
@@ -91,6 +103,14 @@ def terraform_argv() -> tuple[str, ...]:
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Terraform CLI config with the schema providers of the pretend clouds."""
     return schema_mirror(tmp_path_factory.mktemp("mirror"))
+
+
+@pytest.fixture(params=MATRIX)
+def life(
+    request: pytest.FixtureRequest, tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> Life:
+    """A life on each cloud that the schema provider plays."""
+    return life_on(request.param, tmp_path, mirror, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from skyports_tf.lifecycle import RunSettings, apply_plan, plan_closed, plan_stack, read_status
+from tests.support.life import Life, reach
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.stacks import ANYWHERE, compile_stack
-from tests.test_matrix import Life, life, reach  # noqa: F401  # `life` is a fixture
 
 ASKED = "[8000-8003, 9000]"
 
 
-def test_on_every_cloud_the_ports_close_and_the_rest_stays(life: Life) -> None:  # noqa: F811
+def test_on_every_cloud_the_ports_close_and_the_rest_stays(life: Life) -> None:
     stack = life.compile(ASKED)
     life.launch(stack)
     life.apply(life.plan(stack))
@@ -34,7 +34,7 @@ def test_on_every_cloud_the_ports_close_and_the_rest_stays(life: Life) -> None: 
     assert {port for _, port, _ in reach(again.changes.open)} == {8000, 8001, 8002, 8003, 9000}
 
 
-def kinds(life: Life) -> set[str]:  # noqa: F811
+def kinds(life: Life) -> set[str]:
     return {kind for kind, found in life.cloud.objects().items() if found}
 
 

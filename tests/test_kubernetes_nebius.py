@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,73 +10,24 @@ import yaml
 
 from skyports_tf.clouds import load_cloud
 from skyports_tf.diagnostics import TerraformError
-from skyports_tf.lifecycle import RunSettings, apply_plan, close_stack, plan_close, plan_stack, read_status
-from skyports_tf.model import Stack, StackPlan, StackStatus
 from skyports_tf.naming import name_on_cloud
-from tests.support.project import Project, working_in
-from tests.support.schema_cloud import SchemaCloud
+from tests.support.life import Life, life_on
 
-SETTINGS = RunSettings()
 SERVICE, INGRESS = "kubernetes_service_v1", "kubernetes_ingress_v1"
 GROUP, RULE = "nebius_vpc_v1_security_group", "nebius_vpc_v1_security_rule"
 WHITELIST = "nginx.ingress.kubernetes.io/whitelist-source-range"
 FOUR, SIX = "203.0.113.0/24", "2001:db8::/32"
 
 
-@dataclass(frozen=True)
-class Life:
-    """A project on one pretend cloud, and what its commands do there."""
-
-    project: Project
-    cloud: SchemaCloud
-    place: str
-
-    def compile(self, ports: str, **options: Any) -> Stack:
-        task = self.project.task(ports, infra=self.place)
-        return self.project.compile(task, **options).stacks[0].stack
-
-    def plan(self, stack: Stack) -> StackPlan:
-        with working_in(self.project.folder):
-            return plan_stack("infra", stack, SETTINGS)
-
-    def apply(self, stack: Stack) -> StackStatus:
-        with working_in(self.project.folder):
-            return apply_plan("infra", plan_stack("infra", stack, SETTINGS), SETTINGS)
-
-    def status(self, stack: Stack) -> StackStatus:
-        with working_in(self.project.folder):
-            return read_status("infra", stack, SETTINGS)
-
-    def close(self, stack: Stack) -> bool:
-        with working_in(self.project.folder):
-            return close_stack("infra", plan_close("infra", stack, SETTINGS), SETTINGS).verified_empty
-
-    def refresh(self, stack: Stack) -> None:
-        folder = self.project.folder / "infra" / stack.directory
-        program = os.environ.get("TERRAFORM", "terraform")
-        command = [program, f"-chdir={folder}", "apply", "-refresh-only", "-auto-approve"]
-        subprocess.run(command, check=True, capture_output=True)
-
-    def specs(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The Kubernetes objects of a kind by name: their spec, with their annotations."""
-        return {
-            item["metadata"][0]["name"]: {
-                **item["spec"][0],
-                "annotations": item["metadata"][0]["annotations"] or {},
-            }
-            for item in self.cloud.objects(kind).get(kind, [])
+def specs(life: Life, kind: str) -> dict[str, dict[str, Any]]:
+    """The Kubernetes objects of a kind by name: their spec, with their annotations."""
+    return {
+        item["metadata"][0]["name"]: {
+            **item["spec"][0],
+            "annotations": item["metadata"][0]["annotations"] or {},
         }
-
-
-def life_on(cloud: str, folder: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Life:
-    facts = yaml.safe_load(Path(__file__).with_name("matrix").joinpath(f"{cloud}.yaml").read_text("utf-8"))
-    pretend = SchemaCloud(folder, facts["schema"], mirror, facts["fixture"])
-    for name, value in pretend.env.items():
-        monkeypatch.setenv(name, value)
-    project = Project(folder / "project")
-    project.folder.mkdir()
-    project.config(facts["config"])
-    return Life(project, pretend, facts["infra"])
+        for item in life.cloud.objects(kind).get(kind, [])
+    }
 
 
 @pytest.fixture
@@ -97,7 +45,7 @@ def nebius(tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Lif
 
 def test_a_load_balancer_is_of_the_family_of_its_sources(kubernetes: Life) -> None:
     status = kubernetes.apply(kubernetes.compile("[80, 443]", sources=(FOUR, SIX)))
-    found = kubernetes.specs(SERVICE)
+    found = specs(kubernetes, SERVICE)
     assert {
         name: (spec["ip_families"], spec["load_balancer_source_ranges"]) for name, spec in found.items()
     } == {
@@ -118,7 +66,7 @@ def test_tcp_and_udp_have_load_balancers_of_their_own(kubernetes: Life) -> None:
     config = (kubernetes.project.folder / "skyports.yaml").read_text()
     kubernetes.project.config(f"{config}rules: [{{cluster: web, ports: {{53: {{protocol: [tcp, udp]}}}}}}]\n")
     status = kubernetes.apply(kubernetes.compile("53", sources=(FOUR,)))
-    assert {name: spec["port"][0]["protocol"] for name, spec in kubernetes.specs(SERVICE).items()} == {
+    assert {name: spec["port"][0]["protocol"] for name, spec in specs(kubernetes, SERVICE).items()} == {
         "web-a1b2c3d4--skyports-tcp4-1": "TCP",
         "web-a1b2c3d4--skyports-udp4-1": "UDP",
     }
@@ -132,7 +80,7 @@ def test_an_ingress_has_the_paths_of_skypilot_and_the_sources_of_its_port(kubern
     kubernetes.project.config(f"{config}{rules}kubernetes: {{ports: ingress, nodes: head}}\n")
     stack = kubernetes.compile("8080-8081")
     status = kubernetes.apply(stack)
-    found = kubernetes.specs(INGRESS)
+    found = specs(kubernetes, INGRESS)
     assert {name: spec["annotations"][WHITELIST] for name, spec in found.items()} == {
         "web-a1b2c3d4--skyports-8080": "0.0.0.0/0",
         "web-a1b2c3d4--skyports-8081": f"{SIX},{FOUR}",
@@ -141,7 +89,7 @@ def test_an_ingress_has_the_paths_of_skypilot_and_the_sources_of_its_port(kubern
     path = found["web-a1b2c3d4--skyports-8080"]["rule"][0]["http"][0]["path"][0]
     assert path["path"] == "/skypilot/default/web-a1b2c3d4/8080(/|$)(.*)"
     assert path["backend"][0]["service"][0]["name"] == "web-a1b2c3d4--skyports-8080"
-    services = kubernetes.specs(SERVICE)
+    services = specs(kubernetes, SERVICE)
     assert set(services) == set(found)
     for service in services.values():
         assert service["type"] == "ClusterIP"
@@ -160,7 +108,7 @@ def test_a_load_balancer_that_lost_its_sources_is_told_as_open_to_all(kubernetes
     (service,) = kubernetes.cloud.objects(SERVICE)[SERVICE]
     spec = {**service["spec"][0], "load_balancer_source_ranges": []}
     kubernetes.cloud.edit(SERVICE, service["id"], spec=[spec])
-    kubernetes.refresh(stack)
+    assert kubernetes.terraform(stack, "apply", "-refresh-only", "-auto-approve").returncode == 0
     assert [rule.sources for rule in kubernetes.status(stack).rules] == [("0.0.0.0/0",)]
     assert kubernetes.plan(stack).changes.close[0].sources == ("0.0.0.0/0",)
 

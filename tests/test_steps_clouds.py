@@ -20,8 +20,8 @@ from skyports_tf.reach import meet, minus, union
 from skyports_tf.running.openings import openings_of
 from skyports_tf.sources import parse_source
 from tests.support.edits import Cells, grants_of, stack_of
+from tests.support.life import MATRIX, Life
 from tests.support.moves import moves_of
-from tests.test_matrix import MATRIX, Life, life  # noqa: F401  # `life` is a fixture
 
 Reach: TypeAlias = Mapping[tuple[str, str], PortSet]
 SOURCES = [f"10.{number}.0.0/16" for number in range(12)]
@@ -62,7 +62,7 @@ def pair_that_moves(cloud: str) -> tuple[dict[int, frozenset[str]], dict[int, fr
     raise AssertionError("no such edit")
 
 
-def compiled(life: Life, asked: Mapping[int, frozenset[str]]) -> Stack:  # noqa: F811
+def compiled(life: Life, asked: Mapping[int, frozenset[str]]) -> Stack:
     ports = {str(port): {"sources": sorted(sources)} for port, sources in asked.items()}
     config = {**yaml.safe_load(life.facts["config"]), "rules": [{"cluster": "web", "ports": ports}]}
     # JSON is YAML too
@@ -71,7 +71,7 @@ def compiled(life: Life, asked: Mapping[int, frozenset[str]]) -> Stack:  # noqa:
     return life.project.compile(task, user_hash="a1b2c3d4").stacks[0].stack
 
 
-def opened(life: Life) -> Reach:  # noqa: F811
+def opened(life: Life) -> Reach:
     found = life.cloud.objects(life.facts["port_resource"]).get(life.facts["port_resource"], [])
     return wanted_places(union(map(openings_of, found)))
 
@@ -81,7 +81,7 @@ def wanted_places(reach: Reach) -> Reach:
     return {place: ports for place, ports in reach.items() if place[1] in SOURCES}
 
 
-def after_each_call(life: Life, skip: int) -> Iterator[Reach]:  # noqa: F811
+def after_each_call(life: Life, skip: int) -> Iterator[Reach]:
     """What is open after each call from number `skip` on."""
     there: dict[str, Reach] = {}
     calls = life.cloud.journal("create", "update", "delete")
@@ -93,12 +93,12 @@ def after_each_call(life: Life, skip: int) -> Iterator[Reach]:  # noqa: F811
             yield union(there.values())
 
 
-def closed_meanwhile(life: Life, skip: int, wanted: Reach) -> list[Any]:  # noqa: F811
+def closed_meanwhile(life: Life, skip: int, wanted: Reach) -> list[Any]:
     return [gap for now in after_each_call(life, skip) if (gap := minus(wanted, now))]
 
 
 @pytest.fixture
-def edit(life: Life) -> tuple[StackPlan, Reach, int]:  # noqa: F811
+def edit(life: Life) -> tuple[StackPlan, Reach, int]:
     """A plan that moves ports from rule to rule, what stays wanted, and how many calls were made before."""
     cloud = life.place.partition("/")[0]
     one, other = pair_that_moves(cloud)
@@ -110,7 +110,7 @@ def edit(life: Life) -> tuple[StackPlan, Reach, int]:  # noqa: F811
     return life.plan(compiled(life, other)), meet(reach_of(one), reach_of(other)), made
 
 
-def test_what_moves_from_rule_to_rule_never_closes(life: Life, edit: tuple[StackPlan, Reach, int]) -> None:  # noqa: F811
+def test_what_moves_from_rule_to_rule_never_closes(life: Life, edit: tuple[StackPlan, Reach, int]) -> None:
     plan, wanted, made = edit
     assert (plan.steps, plan.warnings) == (1 if life.facts.get("one_object") else 2, ())
     assert life.apply(plan).state == "open"
@@ -119,7 +119,7 @@ def test_what_moves_from_rule_to_rule_never_closes(life: Life, edit: tuple[Stack
 
 
 def test_after_a_kill_the_rules_themselves_tell_what_they_open(
-    life: Life,  # noqa: F811
+    life: Life,
     edit: tuple[StackPlan, Reach, int],
 ) -> None:
     plan = edit[0]
@@ -130,7 +130,7 @@ def test_after_a_kill_the_rules_themselves_tell_what_they_open(
 
 
 def test_in_one_apply_some_port_would_have_been_closed(
-    life: Life,  # noqa: F811
+    life: Life,
     edit: tuple[StackPlan, Reach, int],
 ) -> None:
     plan, wanted, made = edit

@@ -50,8 +50,12 @@ def _platform() -> str:
 
 def _program(name: str, mirror: Path) -> str:
     """A shell script that becomes the provider: no start-up files of Python are read, which is quicker."""
-    command = [sys.executable, "-I", "-S", str(FOLDER / "__main__.py"), name, str(mirror), *_search_path()]
-    return f"#!/bin/sh\nexec {shlex.join(command)}\n"
+    return f"#!/bin/sh\nexec {shlex.join(provider_command(name, str(mirror)))}\n"
+
+
+def provider_command(name: str, where: str) -> list[str]:
+    """How the provider is run; `where` is a mirror, or `unix:SOCKET`."""
+    return [sys.executable, "-I", "-S", str(FOLDER / "__main__.py"), name, where, *_search_path()]
 
 
 def _search_path() -> list[str]:

@@ -2,6 +2,7 @@
 
 Terraform starts a provider several times in a command, so what costs time at the start is
 kept out: there is no search for packages, and the schema is only encoded where it is asked for.
+Where even that is too much, one process stays for many commands (`stay`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ssl
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,10 +37,15 @@ _OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_len
 
 
 class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
-    """Routes calls to the provider, and Terraform's good-bye to us."""
+    """Routes calls to the provider, and Terraform's good-bye to us.
 
-    def __init__(self, provider: SchemaProvider, stopped: threading.Event) -> None:
-        self._provider = provider
+    A provider is made at the start, and anew whenever one is configured: the next command finds
+    the cloud as it is then.
+    """
+
+    def __init__(self, make: Callable[[], SchemaProvider], stopped: threading.Event) -> None:
+        self._make = make
+        self._provider = make()
         self._stopped = stopped
 
     def service(self, handler_call_details: Any) -> Any:
@@ -46,6 +53,8 @@ class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
         service, _, method = handler_call_details.method.strip("/").partition("/")
         if service == "plugin.GRPCController":
             return grpc.unary_unary_rpc_method_handler(self._stop)
+        if method == "ConfigureProvider":
+            self._provider = self._make()
         answer = self._provider.calls.get(method) if service == "tfplugin6.Provider" else None
         if answer is None:
             return None
@@ -61,19 +70,11 @@ def serve(provider: str, mirror: Path) -> None:
     cookie, value = _COOKIE
     if os.environ.get(cookie) != value:
         sys.exit("This is a Terraform provider: Terraform starts it.")
-    variable = variable_of(provider)
-    if variable not in os.environ:
-        sys.exit(f"{variable} names no cloud: put the env of a SchemaCloud into Terraform's environment.")
     # Ctrl-C is for Terraform, which tells us what to do
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     stopped = threading.Event()
-    cloud = Cloud(Path(os.environ[variable]))
-    answers = SchemaProvider(
-        read_schema(FOLDER / "schemas" / f"{provider}.json"), read_facts(provider), cloud
-    )
-    server = grpc.server(ThreadPoolExecutor(8), options=_OPTIONS)
-    server.add_generic_rpc_handlers((_Calls(answers, stopped),))
+    server = _server(provider, stopped)
     folder = tempfile.mkdtemp(prefix="tf")
     socket = os.path.join(folder, "s")
     key, certificate = ((mirror / name).read_bytes() for name in ("tls.key", "tls.crt"))
@@ -88,3 +89,29 @@ def serve(provider: str, mirror: Path) -> None:
     threading.Event().wait(_LAST_ANSWER_SECONDS)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
+
+
+def stay(provider: str, socket: str) -> None:
+    """Serve the provider at the socket until stdin ends, to each Terraform that comes by.
+
+    TF_REATTACH_PROVIDERS tells Terraform of it. Says a line when it can be called.
+    """
+    server = _server(provider, threading.Event())
+    server.add_insecure_port(f"unix:{socket}")
+    server.start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    os._exit(0)
+
+
+def _server(provider: str, stopped: threading.Event) -> Any:
+    variable = variable_of(provider)
+    if variable not in os.environ:
+        sys.exit(f"{variable} names no cloud: put the env of a SchemaCloud into Terraform's environment.")
+    folder = Path(os.environ[variable])
+    schema, facts = read_schema(FOLDER / "schemas" / f"{provider}.json"), read_facts(provider)
+    server = grpc.server(ThreadPoolExecutor(8), options=_OPTIONS)
+    calls = _Calls(lambda: SchemaProvider(schema, facts, Cloud(folder)), stopped)
+    server.add_generic_rpc_handlers((calls,))
+    return server
