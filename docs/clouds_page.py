@@ -17,6 +17,10 @@ explains. [adding-a-cloud.md](adding-a-cloud.md) shows how one more is added.
 
 `skyports-tf clouds` shows the same, `skyports-tf names CLUSTER` what the objects of a cluster are
 called.
+
+What is "seen in the cloud" is known whatever Terraform's state says. `drift`, `adopt`, `reap` and
+`destroy` ask for it: rules of others, objects that an interrupted apply left behind, nodes that are
+gone. What cannot be seen is unknown, and is never taken for gone or closed.
 """
 
 OTHERS = """\
@@ -28,6 +32,15 @@ warning where the task has candidates elsewhere.
 
 PORTS = {"range": "one port range", "ranges": "port ranges", "single": "single ports"}
 SOURCES = {"one": "one source", "family": "sources of one family", "mixed": "sources"}
+
+#: What a probe looks at, by the name of its output.
+FACETS = {
+    "nodes": "the nodes",
+    "objects": "the objects of the module",
+    "rules": "the rules that are open",
+    "holders": "what keeps objects from being deleted",
+    "leftovers": "what is left after a destroy",
+}
 
 
 def clouds_page() -> str:
@@ -67,6 +80,7 @@ def _part(cloud: Cloud) -> str:
         ("sources", ", ".join(cloud.sources).replace("_", " ")),
         ("protocols", ", ".join(cloud.protocols)),
         ("modes", ", ".join(cloud.modes)),
+        ("seen in the cloud", _seen(cloud)),
     ]
     limits = [
         (
@@ -79,6 +93,17 @@ def _part(cloud: Cloud) -> str:
     ]
     heads = ("limit", "value", "known from", "raised by")
     return "\n".join([f"## {cloud.title}\n", table(("", f"`{cloud.name}`"), facts), table(heads, limits)])
+
+
+def _seen(cloud: Cloud) -> str:
+    """What a probe sees there, and what it cannot see and why."""
+    seen = [words for facet, words in FACETS.items() if facet not in cloud.blind]
+    reasons: dict[str, list[str]] = {}
+    for facet, words in FACETS.items():
+        if facet in cloud.blind:
+            reasons.setdefault(cloud.blind[facet], []).append(words)
+    unseen = [f"not {' and '.join(facets)}: {reason}" for reason, facets in reasons.items()]
+    return ". ".join([", ".join(seen), *unseen] if seen else unseen)
 
 
 def _patterns(cloud: Cloud, kind: str) -> str:

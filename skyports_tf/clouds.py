@@ -110,7 +110,8 @@ class Cloud:
     `region` is None where the objects belong to no region. `sources` maps each kind of source
     to the argument that takes it; `object_names` maps an object to the pattern of its name by
     mode; `settings` maps the cloud's part of the config to JSON Schemas. `sky_config_with` is what
-    SkyPilot's own config must say beside `sky_config`, by the setting that must be set.
+    SkyPilot's own config must say beside `sky_config`, by the setting that must be set; `blind`
+    maps what the probe cannot know to the reason.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Cloud:
     sky_config_with: Mapping[str, Mapping[str, Any]]
     launch_first: bool
     keeps_out: bool
+    blind: Mapping[str, str]
     exclusions: tuple[Exclusion, ...]
     takeover: str
     objects: str
@@ -258,6 +260,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         sky_config_with=facts.get("sky_config_with", {}),
         launch_first=facts.get("launch_first", False),
         keeps_out=facts.get("keeps_out", False),
+        blind=facts.get("blind", {}),
         exclusions=tuple(Exclusion(**item) for item in facts.get("exclusions", ())),
         takeover=facts["takeover"],
         objects=facts["objects"],

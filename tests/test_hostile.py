@@ -22,6 +22,7 @@ from tests.test_hcl import HOSTILE
 # What the AWS module is given comes back as it is: the real root module, another module.
 ECHO = """
 variable "attach" {}
+variable "closed" {}
 variable "cluster" {}
 variable "name_on_cloud" {}
 variable "rules" {}

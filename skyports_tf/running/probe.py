@@ -25,7 +25,7 @@ _TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """A rule as the cloud has it: `id` imports it.
+    """A rule as the cloud has it: `id` imports it, and the state knows it by `state_id`.
 
     `address` is the resource that would hold it in the stack, and `key` its key there where the
     cloud knows it; `is_ours` says that it bears the mark of this cluster's stack.
@@ -36,6 +36,7 @@ class LiveRule:
     key: str | None
     opens: OpenRule
     is_ours: bool
+    state_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:
                 key=None if key is None else str(key),
                 opens=opens,
                 is_ours=bool(item.get("owned")),
+                state_id=str(item.get("state_id") or item["id"]),
             )
 
 

@@ -48,12 +48,16 @@ class DataFacts:
     """A data source that lists: the attribute with the list, and how a search is told.
 
     `filter` names the field that holds a filter block's attribute, `subset` maps an argument
-    that has to be contained to the attribute that contains it.
+    that has to be contained to the attribute that contains it. `of` names resource types whose
+    objects it tells of, too; `parts` has, by attribute, the `type` of objects that are parts of
+    the one told of, and `where`: their attributes, each with the one of the whole that it equals.
     """
 
     list: str = ""
     filter: str = ""
     subset: Mapping[str, str] = field(default_factory=dict)
+    of: Sequence[str] = ()
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,13 @@ from typing import Any
 from tests.schema_provider.facts import DataFacts
 from tests.schema_provider.schema import Block
 from tests.schema_provider.values import Object, conform_object, digest
+from tests.schema_provider.views import selected
+from tests.schema_provider.wire import with_type
 
 _COLLECTIONS = ("list", "set", "map")
+_DYNAMIC = "dynamic"
+#: The arguments of a data source that lists objects of Kubernetes' API.
+_LISTS_API = {"api_version", "kind", "label_selector"}
 
 
 def look_up(block: Block, facts: DataFacts, config: Object, candidates: Sequence[Object]) -> Object | None:
@@ -27,6 +32,10 @@ def look_up(block: Block, facts: DataFacts, config: Object, candidates: Sequence
 
 def _listing(block: Block, facts: DataFacts, config: Object, candidates: Sequence[Object]) -> Object:
     given = _given(config)
+    if _LISTS_API & block.attributes.keys() == _LISTS_API:
+        return _answer(
+            block, {**given, facts.list: [item for item in candidates if selected(item, given)]}, given
+        )
     filters = given.get("filter", [])
     plain = {name: item for name, item in given.items() if name not in ("filter", *facts.subset)}
     subsets = {facts.subset[name]: item for name, item in given.items() if name in facts.subset}
@@ -80,6 +89,8 @@ def _answer(block: Block, found: Object, given: Object) -> Object:
         kind = attribute.full_type()
         if answer[name] is None and isinstance(kind, list) and kind[0] in _COLLECTIONS and attribute.computed:
             answer[name] = {} if kind[0] == "map" else []
+        if kind == _DYNAMIC and answer[name] is not None:
+            answer[name] = with_type(answer[name])
     if "id" in answer and answer["id"] is None:
         answer["id"] = digest(repr(sorted(given.items(), key=str)))[:16]
     return answer

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.schema_provider.facts import (
+    DataFacts,
     Facts,
     MissingValueError,
     ResourceFacts,
@@ -20,6 +21,7 @@ from tests.schema_provider.objects import Cloud
 from tests.schema_provider.rules import broken_rules
 from tests.schema_provider.schema import Block, ProviderSchema, encode_schemas
 from tests.schema_provider.values import Object, conform_object, plan_object, settle_object
+from tests.schema_provider.views import told_objects
 from tests.schema_provider.wire import (
     Fields,
     Path,
@@ -174,12 +176,16 @@ class SchemaProvider:
             return message((2, [error(failure, f"reading data {kind}")]))
         block = self._schema.data_sources[kind].block
         facts = self._facts.data_sources.get(kind)
-        found = look_up(block, facts, config, self._cloud.there(kind)) if facts else None
+        found = look_up(block, facts, config, self._told(kind, facts)) if facts else None
         if found is None:
             given = {name: item for name, item in config.items() if item}
             return message((2, [error(f"{kind}: not found", f"nothing matches {given}")]))
         self._cloud.note("data", kind, found.get("id"), config)
         return message((1, dynamic_value(found)))
+
+    def _told(self, kind: str, facts: DataFacts) -> list[Object]:
+        blocks = {name: schema.block for name, schema in self._schema.resources.items()}
+        return list(told_objects(kind, facts, blocks, self._cloud))
 
 
 def _kind(request: Fields) -> str:

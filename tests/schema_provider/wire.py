@@ -96,6 +96,19 @@ def dynamic_value(value: object) -> bytes:
     return message((1, msgpack.packb(value)))
 
 
+def with_type(value: object) -> list[object]:
+    """A value of an attribute that is of any type: told with its type."""
+    return [json.dumps(_type_of(value)).encode(), value]
+
+
+def _type_of(value: object) -> object:
+    if isinstance(value, dict):
+        return ["object", {name: _type_of(item) for name, item in value.items()}]
+    if isinstance(value, list):
+        return ["tuple", [_type_of(item) for item in value]]
+    return "bool" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "string"
+
+
 def attribute_path(path: Path) -> bytes:
     """An AttributePath."""
     return message((1, [_step(part) for part in path]))

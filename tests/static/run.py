@@ -24,6 +24,7 @@ import yaml
 from lark.exceptions import LarkError
 
 from skyports_tf.clouds import load_cloud, managed_clouds
+from skyports_tf.render import render_probe
 from skyports_tf.terraform import find_program
 from tests.support.installs import ROOT
 from tests.support.project import Project
@@ -57,7 +58,7 @@ def main() -> int:
 
 
 def compile_examples(folder: Path) -> int:
-    """A tree for each example, cloud and mode; gives how many."""
+    """A tree for each example, cloud and mode, with a probe for each stack; gives how many trees."""
     count = 0
     for cloud in managed_clouds():
         file = MATRIX / f"{cloud}.yaml"
@@ -66,7 +67,7 @@ def compile_examples(folder: Path) -> int:
             for example in sorted((ROOT / "examples").glob("*.yaml")):
                 project = Project(folder / f"{cloud}-{mode}" / example.stem)
                 project.config(facts["config"])
-                project.compile(
+                compilation = project.compile(
                     str(example),
                     infra=facts.get("infra", cloud),
                     sources=(SOURCE,),
@@ -74,6 +75,8 @@ def compile_examples(folder: Path) -> int:
                     attach=mode == "attach",
                     user_hash="a1b2c3d4",
                 )
+                for item in compilation.stacks:
+                    project.write(f"probes/{item.stack.directory}/main.tf", render_probe(item.stack) or "")
                 count += 1
     return count
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.schema_provider.facts import FOLDER, variable_of
 from tests.schema_provider.install import make_mirror
+from tests.schema_provider.values import digest
 from tests.support.local_aws import REGISTRY, find_mirrors
 
 CONFIG = "terraform.rc"
@@ -110,11 +111,20 @@ class SchemaCloud:
         world.setdefault("fail", {})[kind] = messages
         self._world.write_text(json.dumps(world), encoding="utf-8")
 
-    def put(self, kind: str, **values: Any) -> None:
+    def put(self, kind: str, /, **values: Any) -> None:
         """Add a thing to what is there from the start, as if it were launched now."""
         world = json.loads(self._world.read_text(encoding="utf-8"))
         world.setdefault("data", {}).setdefault(kind, []).append(values)
         self._world.write_text(json.dumps(world), encoding="utf-8")
+
+    def make(self, kind: str, /, **values: Any) -> None:
+        """Make an object of a resource type by another hand than Terraform's; it can be imported.
+
+        `values` have its `id`, and need not have all that the schema asks for.
+        """
+        path = self._folder / "objects" / kind / f"{digest(values['id'])[:16]}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values), encoding="utf-8")
 
     def journal(self, *ops: str) -> list[dict[str, Any]]:
         """The calls so far, in order: {"op", "type", "id", "value"}; `ops` keeps those alone.
