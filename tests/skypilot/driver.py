@@ -24,6 +24,7 @@ INSTANCE_TYPE = "m5.large"
 _answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
 
+import pretend  # noqa: E402 (beside this file)
 import sky  # noqa: E402 (what it prints while it loads is no answer)
 from sky import exceptions, global_user_state, skypilot_config  # noqa: E402
 from sky.backends import backend_utils, cloud_vm_ray_backend  # noqa: E402
@@ -99,6 +100,14 @@ def refresh(cluster: str) -> dict[str, Any]:
     return {"known": _known(cluster)}
 
 
+def cloud(
+    cloud: str, world: dict[str, Any], steps: list[tuple[str, list[str]]], config: str | None = None
+) -> dict[str, Any]:
+    """What SkyPilot's code leaves of a pretend cloud: see pretend.py."""
+    skypilot_config.apply_cli_config([config] if config else None)
+    return pretend.play(cloud, world, steps)
+
+
 def _known(cluster: str) -> bool:
     return global_user_state.get_cluster_from_name(cluster) is not None
 
@@ -116,16 +125,16 @@ def _name(cluster: str, length: int | None) -> str | None:
         return None
 
 
-def ports(values: list[Any]) -> dict[str, Any]:
-    """What SkyPilot makes of each value of `resources.ports`: a list, or the words of its refusal."""
-    return {"ports": [_ports(value) for value in values]}
+def ports(files: list[str]) -> dict[str, Any]:
+    """What SkyPilot makes of the ports of each task file: a list, null, or that it is refused."""
+    return {"ports": [_ports(file) for file in files]}
 
 
-def _ports(value: Any) -> list[str] | dict[str, str] | None:
+def _ports(file: str) -> list[str] | str | None:
     try:
-        task = sky.Task.from_yaml_config({"resources": {"ports": value}})
-    except ValueError as error:
-        return {"refused": str(error)}
+        task = sky.Task.from_yaml(file)
+    except ValueError:
+        return "refused"
     found: list[str] | None = next(iter(task.resources)).ports
     return found
 
@@ -142,7 +151,8 @@ def _folder(name: str) -> pathlib.Path:
     return folder
 
 
-COMMANDS = {command.__name__: command for command in (launch, down, stop, refresh, names, ports, version)}
+_ALL = (launch, down, stop, refresh, cloud, names, ports, version)
+COMMANDS = {command.__name__: command for command in _ALL}
 
 
 def main() -> None:

@@ -14,15 +14,17 @@ from tests.support.local_aws import REGION
 
 USER_HASH = "a1b2c3d4"
 _DRIVER = Path(__file__).with_name("driver.py")
-# names of the instance types, regions and zones that SkyPilot would download
-_CATALOG = {
-    "vms.csv": (
-        "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,"
-        "AvailabilityZone\n"
-        + "".join(f"m5.large,,,2.0,8.0,,0.096,0.04,{REGION},use1-az{number}\n" for number in (4, 6))
-    ),
-    "images.csv": "Tag,Region,OS,OSVersion,ImageId,CreationDate,BaseImageId\n",
-    "instance_quota_mapping.csv": "InstanceType,OnDemandInstanceCode,SpotInstanceCode\n",
+_VMS = (
+    "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,"
+    "AvailabilityZone\n"
+)
+#: Of the catalogs that SkyPilot would download, what these tests launch; v8 is the version of their form.
+_CATALOGS = {
+    "v8/aws/vms.csv": _VMS
+    + "".join(f"m5.large,,,2.0,8.0,,0.096,0.04,{REGION},use1-az{number}\n" for number in (4, 6)),
+    "v8/aws/images.csv": "Tag,Region,OS,OSVersion,ImageId,CreationDate,BaseImageId\n",
+    "v8/aws/instance_quota_mapping.csv": "InstanceType,OnDemandInstanceCode,SpotInstanceCode\n",
+    "v8/nebius/vms.csv": _VMS + "cpu-d3_4vcpu-16gb,,,4.0,16.0,,0.1,,eu-north1,\n",
 }
 
 
@@ -98,11 +100,10 @@ def start_sky(
 
 
 def _furnish(home: Path, config: Mapping[str, Any] | None) -> None:
-    # the folder's name is SkyPilot's version of the catalog's form
-    catalog = home / ".sky" / "catalogs" / "v8" / "aws"
-    catalog.mkdir(parents=True, exist_ok=True)
-    for name, text in _CATALOG.items():
-        (catalog / name).write_text(text, encoding="utf-8")
+    for name, text in _CATALOGS.items():
+        path = home / ".sky" / "catalogs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     if config is not None:
         # JSON is YAML too
         (home / ".sky" / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
