@@ -163,3 +163,20 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     first_block = re.search(r"```\w*\n(.*?)```", text, re.DOTALL)
     assert first_block is not None
     assert re.findall(r"^make \w+", first_block[1], re.MULTILINE) == ["make demo", "make test"]
+
+
+def test_the_operators_page_speaks_of_verbs_and_options_that_are_there() -> None:
+    page = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
+    assert page.count("```mermaid") == page.count("sequenceDiagram") == 1
+    verbs = set(re.findall(r"`(?:skyports-tf )?([a-z]+)(?: [A-Z][A-Z. ]*| --[a-z][^`]*| TASK[^`]*)?`", page))
+    assert set(VERBS) - {"inspect", "names", "clouds"} <= verbs
+    known = {option for verb in VERBS for option in options_of(verb)}
+    theirs = {"--cloud", "--region", "--zone", "--config"}  # of `sky launch`
+    theirs |= {"--dry-run", "--grace", "--timeout"}  # of verbs that are on their way
+    assert set(re.findall(r"--[a-z][a-z-]+", page)) - theirs - known == set()
+
+
+def options_of(verb: str) -> Iterator[str]:
+    command = cli.get_command(click.Context(cli), verb)
+    for parameter in command.params if command else ():
+        yield from parameter.opts
