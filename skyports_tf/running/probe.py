@@ -19,6 +19,9 @@ from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import LOCK_FILE, writing
 from skyports_tf.terraform import Run, Terraform
 
+#: What a probe tells, by its outputs; a cloud's manifest says which of them its provider cannot tell.
+FACETS = ("nodes", "objects", "rules", "holders", "leftovers")
+
 _DATA = ".terraform"
 _TRIES = 2
 
@@ -53,6 +56,7 @@ class Leftover:
 class Probe:
     """What the cloud has of a cluster; None is for what its provider cannot tell.
 
+    `unknown` names all that it cannot tell, `holders` and `leftovers` as well, which are empty then.
     `nodes` are ids of virtual machines or the like, `objects` maps addresses in the stack to the
     ids that import them, without the port rules. `is_ours` says that the object which holds the
     rules bears our mark. `holders` say what keeps it from being deleted.
@@ -64,6 +68,7 @@ class Probe:
     rules: tuple[LiveRule, ...] | None = None
     holders: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    unknown: frozenset[str] = frozenset()
 
 
 def can_probe(execution: Execution) -> bool:
@@ -106,6 +111,7 @@ def probe_of(outputs: Mapping[str, Any]) -> Probe:
             Leftover(str(item["kind"]), str(item["id"]), str(item["name"]), bool(item.get("owned")))
             for item in outputs.get("leftovers") or ()
         ),
+        unknown=frozenset(name for name in FACETS if outputs.get(name) is None),
     )
 
 

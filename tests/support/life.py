@@ -6,9 +6,10 @@ world that its data sources find.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +27,8 @@ from skyports_tf.lifecycle import (
     read_status,
 )
 from skyports_tf.model import PortChanges, PortRule, Stack, StackPlan, StackStatus
+from skyports_tf.running.execution import execution_of, silent
+from skyports_tf.running.probe import Probe, read_probe
 from tests.support.installs import ROOT
 from tests.support.project import Project, working_in
 from tests.support.schema_cloud import SchemaCloud
@@ -89,6 +92,16 @@ class Life:
         with working_in(self.project.folder):
             return read_status("infra", stack, SETTINGS)
 
+    def look(self, stack: Stack) -> Probe:
+        """What the cloud has of the stack's cluster, whatever the state says."""
+        with (
+            working_in(self.project.folder),
+            execution_of("infra", stack, SETTINGS, silent) as execution,
+        ):
+            probe = read_probe(execution)
+        assert probe is not None
+        return probe
+
     def folder(self, stack: Stack) -> Path:
         """Where the stack's root module is."""
         return self.project.folder / "infra" / stack.directory
@@ -98,16 +111,32 @@ class Life:
         run = [os.environ.get("TERRAFORM", "terraform"), f"-chdir={self.folder(stack)}", *command]
         return subprocess.run(run, capture_output=True, text=True)
 
+    def resources(self, stack: Stack) -> dict[str, dict[str, Any]]:
+        """What the state holds: address -> attributes."""
+        shown = json.loads(self.terraform(stack, "show", "-json").stdout)
+        (module,) = shown["values"]["root_module"]["child_modules"]
+        return {item["address"]: item["values"] for item in module["resources"] if item["mode"] == "managed"}
 
-def life_on(cloud: str, folder: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Life:
-    """A life on a cloud that the schema provider plays, in `folder`; Terraform is set up for it."""
+
+def life_on(
+    cloud: str,
+    folder: Path,
+    mirror: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    world: Mapping[str, Any] | None = None,
+    config: str | None = None,
+) -> Life:
+    """A life on a cloud that the schema provider plays, in `folder`; Terraform is set up for it.
+
+    `world` and `config` replace those of the cloud's file.
+    """
     facts = yaml.safe_load(MATRIX[cloud].read_text(encoding="utf-8"))
-    pretend = SchemaCloud(folder, facts["schema"], mirror, facts.get("fixture"))
+    pretend = SchemaCloud(folder, facts["schema"], mirror, facts.get("fixture") if world is None else world)
     for name, value in pretend.env.items():
         monkeypatch.setenv(name, value)
     project = Project(folder / "project")
     project.folder.mkdir()
-    project.config(facts["config"])
+    project.config(facts["config"] if config is None else config)
     return Life(project, pretend, facts["infra"], facts)
 
 
