@@ -35,7 +35,7 @@ def config(values: list[str]) -> Any:
 
 
 def down(known: bool, error: str | None) -> dict[str, Any]:
-    """What `sky down web -y` says, and its exit code, where the cluster is known or not, or `error` comes up."""
+    """What `sky down web -y` says, and its exit code; `error` comes up on the way."""
     records = [{"name": "web"}] if known else []
     with (
         mock.patch.object(command, "_get_cluster_records_and_set_ssh_config", return_value=records),
