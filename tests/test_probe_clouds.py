@@ -330,7 +330,13 @@ def service(
                 "type": "LoadBalancer",
                 "selector": selector,
                 "port": [
-                    {"port": port, "protocol": "TCP", "node_port": 30000 + port % 1000} for port in ports
+                    {
+                        "port": port,
+                        "protocol": "TCP",
+                        "node_port": 30000 + port % 1000,
+                        "name": f"port{port}",
+                    }
+                    for port in ports
                 ],
                 **spec,
             }
@@ -338,17 +344,20 @@ def service(
     )
 
 
-def ingress(life: Life, name: str, backends: dict[str, int], **annotations: str) -> None:
-    paths = [
-        {"path": f"/{port}", "backend": [{"service": [{"name": target, "port": [{"number": port}]}]}]}
-        for target, port in backends.items()
-    ]
+def ingress(life: Life, name: str, backends: dict[str, Any], **spec: Any) -> None:
+    """`backends` maps Services to the number or the name of the port that a path leads to."""
+    paths = [{"path": f"/{target}", "backend": [backend(target, port)]} for target, port in backends.items()]
     life.cloud.make(
         INGRESS,
         id=f"default/{name}",
-        metadata=[{"name": name, "namespace": "default", "annotations": annotations}],
-        spec=[{"rule": [{"http": [{"path": paths}]}]}],
+        metadata=[{"name": name, "namespace": "default"}],
+        spec=[{"rule": [{"http": [{"path": paths}]}], **spec}],
     )
+
+
+def backend(target: str, port: int | str) -> dict[str, Any]:
+    place = "number" if isinstance(port, int) else "name"
+    return {"service": [{"name": target, "port": [{place: port}]}]}
 
 
 def pod(life: Life, name: str, phase: str, cluster: str = NAME) -> None:
@@ -399,8 +408,12 @@ def test_foreign_ways_to_the_pods_are_seen(start: Start) -> None:
     service(life, "narrow", 9999, load_balancer_source_ranges=[TWO])
     service(life, "six", 9998, ip_families=["IPv6"])
     service(life, "outside", 9997, type="ClusterIP", external_ips=["192.0.2.9"])
+    service(life, "inside", 9996, type="ClusterIP")
+    ingress(life, "by-name", {"inside": "port9996", "shop": 80})
+    ingress(life, "by-default", {}, default_backend=[backend("inside", 9996)])
     foreign = [rule for rule in life.look(stack).rules or () if not rule.is_ours]
     assert {(rule.id, rule.opens.from_port, rule.opens.source) for rule in foreign} == {
+        *((f"default/{name}", 9996, source) for name in ("by-name", "by-default") for source in ANYONE),
         ("default/by-hand", 30888, "0.0.0.0/0"),
         ("default/narrow", 9999, TWO),
         ("default/six", 9998, "::/0"),

@@ -7,7 +7,7 @@ output "endpoints" {
 }
 
 output "nodes" {
-  description = "Nodes of the cluster; always empty, since the provider can't list pods."
+  description = "Nodes of the cluster; always empty, since the module does not look for pods."
   value       = module.ports.nodes
 }
 
