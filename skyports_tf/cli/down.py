@@ -54,7 +54,7 @@ def down(
     sky = None if no_sky else find_sky(config.sky_binary, os.environ)
     out = options.out or config.out
     shutdown = _Shutdown(session, config, out, run_settings(config, options.lock_timeout))
-    shutdown.stacks = list(find_stacks(out, clusters))
+    shutdown.stacks = [_filled(stack, config) for stack in find_stacks(out, clusters)]
     shutdown.plan()
     if not shutdown.failures:
         if not shutdown.agree(yes, sky):
@@ -241,6 +241,15 @@ class _Shutdown:
         self.steps.append(Step(name, state, detail, cluster))
         if not self.session.json:
             self._say(step_text(self.steps[-1]))
+
+
+def _filled(stack: Stack, config: Config) -> Stack:
+    from skyports_tf.stacks import fill_stack
+
+    try:
+        return fill_stack(stack, config)
+    except (FindingsError, KeyError):
+        return stack
 
 
 def _shut_down(sky: str, cluster: str, hear: Callable[[str], None]) -> tuple[StepState, str]:
