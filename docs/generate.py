@@ -1,6 +1,6 @@
 """Writes the pages of docs/ that follow from the code: `make docs`; `--check` only compares.
 
-errors.md comes from skyports_tf/codes.py, cli.md from the verbs' own help at 80 columns,
+errors.md comes from skyports_tf/codes*.py, cli.md from the verbs' own help at 80 columns,
 configuration.md from schemas/config.schema.json, the clouds' manifests and
 examples/config/skyports.yaml, clouds.md from the manifests.
 """
@@ -163,7 +163,8 @@ PAGES = {
 
 def _code_groups() -> Iterator[tuple[str, list[str]]]:
     heading, codes = "Findings", list[str]()
-    for line in (ROOT / "skyports_tf/codes.py").read_text(encoding="utf-8").splitlines():
+    texts = (path.read_text(encoding="utf-8") for path in sorted((ROOT / "skyports_tf").glob("codes*.py")))
+    for line in (line for text in texts for line in text.splitlines()):
         if title := re.fullmatch(r"    # (.+)", line):
             if codes:
                 yield heading, codes

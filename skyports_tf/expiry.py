@@ -93,6 +93,11 @@ def read_stamp(text: str) -> str:
     return text
 
 
+def read_time(text: str) -> datetime:
+    """The time of an absolute time as `stamp` writes it."""
+    return datetime.strptime(text, _STAMP).replace(tzinfo=timezone.utc)
+
+
 def spell_stamp(text: str) -> str:
     """An absolute time for people: `2026-12-01 18:00 UTC`."""
     day, _, clock = text.removesuffix("Z").partition("T")

@@ -136,6 +136,13 @@ class Stack:
         """The stack's name: its folder with `-` for `/`."""
         return self.directory.replace("/", "-")
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether its groups stay: a port is open, or one is only past its time while the cluster lives."""
+        return bool(self.rules) or any(
+            grant.closed for entry in self.entries for grant in (*entry.grants, *entry.retained)
+        )
+
 
 def folder_name(text: str) -> str:
     """`text` as the name of a folder: as it is where it is plain, else what is plain of it and a digest."""

@@ -142,6 +142,10 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         """The state, or a saved plan, as one JSON object on stdout."""
         return self._run("show", *plan_file, json=IsFlagged, no_color=IsFlagged)
 
+    def state_pull(self) -> Run:
+        """The state as it is kept, one JSON object on stdout; nothing where there is none."""
+        return self._run("state pull")
+
     def state_list(self) -> Run:
         """The addresses in the state, one a line on stdout."""
         return self._run("state list")

@@ -11,6 +11,8 @@ from skyports_tf.ledger import LEDGER_NAME, read_stack
 from skyports_tf.model import Stack
 from skyports_tf.naming import is_cluster_name
 
+_GENERATED = ("*.tf", LEDGER_NAME)
+
 
 def stacks_of(out: str, cluster: str) -> tuple[Stack, ...]:
     """The stacks of one cluster in the tree `out`, sorted; none where it has no folder."""
@@ -47,6 +49,12 @@ def find_stacks(out: str, names: Sequence[str]) -> tuple[Stack, ...]:
     if findings:
         raise FindingsError(findings)
     return tuple(found[directory] for directory in sorted(found))
+
+
+def generated_files(out: str, stack: Stack) -> list[str]:
+    """The names of the generated files in the folder of `stack`, as they are in the tree."""
+    folder = Path(out, stack.directory)
+    return sorted(path.name for pattern in _GENERATED for path in folder.glob(pattern))
 
 
 def _named(out: str, name: str) -> tuple[Stack, ...]:

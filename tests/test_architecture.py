@@ -17,7 +17,7 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
-    "codes diagnostics",
+    "codes_life codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
@@ -29,12 +29,14 @@ PIPELINE = (
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.probe lifecycle running.foreground",
     "running.shutdown holding",
+    "running.differences drift",
+    "sightings life running.look running.skystatus reaped reaping",
     "report.style report.diagnostics report.inspection report.rules report.expiry",
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
-    "report.json_output report.steps",
+    "report.json_output report.steps report.drift report.reap",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
     "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.down cli.status",
-    "cli.names cli.clouds",
+    "cli.names cli.clouds cli.drift cli.reap",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -19,10 +18,9 @@ from skyports_tf.lifecycle import Progress, RunSettings, close_stack, plan_close
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
-from skyports_tf.tree import find_stacks
+from skyports_tf.tree import find_stacks, generated_files
 
 DECLINED = 1
-_GENERATED = ("*.tf", "stack.json")
 
 
 @click.command()
@@ -108,9 +106,4 @@ def _finish(session: Session, out: str, planned: Outcome[StackPlan], closed: Out
 
 def stacks_json(out: str, closed: Sequence[StackClosed]) -> list[dict[str, object]]:
     """What was closed, a stack each, for the JSON document."""
-    return [closed_json(kept_json(item.stack, _files(out, item.stack)), item) for item in closed]
-
-
-def _files(out: str, stack: Stack) -> list[str]:
-    folder = Path(out, stack.directory)
-    return [path.name for pattern in _GENERATED for path in folder.glob(pattern)]
+    return [closed_json(kept_json(item.stack, generated_files(out, item.stack)), item) for item in closed]

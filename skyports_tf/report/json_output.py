@@ -25,6 +25,7 @@ from skyports_tf.running.changes import group_rules, stack_rules
 if TYPE_CHECKING:
     from skyports_tf.clouds import Cloud
     from skyports_tf.compiler import CompiledStack
+    from skyports_tf.drift import StackDrift
     from skyports_tf.unmanaged import UnmanagedCloud
 
 VERSION = 1
@@ -74,6 +75,24 @@ def planned_json(stack: Json, plan: StackPlan) -> Json:
 def closed_json(stack: Json, closed: StackClosed) -> Json:
     """A stack of `destroy`: what was closed, and whether nothing is left."""
     return {**stack, **changes_json(closed.changes, closed.counts), "verified_empty": closed.verified_empty}
+
+
+def drift_json(stack: Json, drift: StackDrift) -> Json:
+    """A stack of `drift`: how the cloud differs from what its state says."""
+    return {
+        **stack,
+        "sky_config": drift.stack.sky_config or None,
+        "expires": expiry_json(drift.stack),
+        **changes_json(drift.changes, drift.counts),
+        "objects": [
+            {"address": item.address, "action": item.action, "attributes": list(item.attributes)}
+            for item in drift.objects
+        ],
+        "foreign": None
+        if drift.foreign is None
+        else [{**rule_json(item.rule), "id": item.id} for item in drift.foreign],
+        "state": drift.state,
+    }
 
 
 def rule_json(rule: PortRule) -> Json:

@@ -95,7 +95,7 @@ def _change_lines(plan: StackPlan) -> list[str]:
     changes, known = plan.changes, expirations(plan.stack)
     rows = [row for rule in changes.open for row in _rule_rows("open", rule, known)]
     for item in changes.change:
-        rows += _rule_rows("change", item.after, known, _difference(item.before, item.after))
+        rows += _rule_rows("change", item.after, known, rule_difference(item.before, item.after))
     rows += [row for rule in changes.close for row in _rule_rows("close", rule, known)]
     shown = [*changes.open, *(item.after for item in changes.change)]
     rows += [row for rule, item in unchanged(known, shown) for row in _rule_rows("keep", rule, [item])]
@@ -126,7 +126,8 @@ def _rule_rows(
     return rows
 
 
-def _difference(before: PortRule, after: PortRule) -> str:
+def rule_difference(before: PortRule, after: PortRule) -> str:
+    """What a changed rule was, in a few words."""
     told = []
     if (before.protocol, before.from_port, before.to_port) != (
         after.protocol,

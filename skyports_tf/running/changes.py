@@ -102,7 +102,7 @@ def state_rules(shown: Mapping[str, Any], stack: Rules) -> dict[str, OpenRule]:
     """
     root = (shown.get("values") or {}).get("root_module") or {}
     found = ((str(item.get("index")), item.get("values")) for item in _resources(root) if _is_port_rule(item))
-    return {key: rule_of(values) or stack.get(key) or _rule_of_key(key) for key, values in found}
+    return {key: rule_of(values) or stack.get(key) or rule_of_key(key) for key, values in found}
 
 
 def plan_rules(shown: Mapping[str, Any], stack: Rules) -> tuple[dict[str, OpenRule], dict[str, OpenRule]]:
@@ -112,9 +112,9 @@ def plan_rules(shown: Mapping[str, Any], stack: Rules) -> tuple[dict[str, OpenRu
     for resource in filter(_is_port_rule, shown.get("resource_changes") or ()):
         change, key = resource.get("change") or {}, str(resource.get("index"))
         if change.get("before"):
-            before[key] = rule_of(change["before"]) or _rule_of_key(key)
+            before[key] = rule_of(change["before"]) or rule_of_key(key)
         if change.get("after"):
-            after[key] = rule_of(change["after"]) or stack.get(key) or _rule_of_key(key)
+            after[key] = rule_of(change["after"]) or stack.get(key) or rule_of_key(key)
     return before, after
 
 
@@ -133,6 +133,18 @@ def port_changes(record: Record, before: Rules, after: Rules) -> PortChanges:
         if action == "update" and key in before and key in after and before[key].opening != after[key].opening
     ]
     return PortChanges(open=group_rules(opened), change=_group_changes(changed), close=group_rules(closed))
+
+
+def changed_rules(pairs: Iterable[tuple[OpenRule | None, OpenRule | None]]) -> PortChanges:
+    """Rules before and after in port words; None is for a rule that is not there."""
+    known = list(pairs)
+    return PortChanges(
+        open=group_rules(new for old, new in known if new and not old),
+        change=_group_changes(
+            [(old, new) for old, new in known if old and new and old.opening != new.opening]
+        ),
+        close=group_rules(old for old, new in known if old and not new),
+    )
 
 
 def resource_counts(record: Record) -> ResourceCounts:
@@ -236,8 +248,8 @@ def _lone_opening(attributes: object) -> OpenRule | None:
     return OpenRule(protocol, ports.first, ports.last, source)
 
 
-def _rule_of_key(key: str) -> OpenRule:
-    """What a rule's key says: its first port stands for the range."""
+def rule_of_key(key: str) -> OpenRule:
+    """What a content key says: its first port stands for the range; another key stands for all ports."""
     found = _KEY.fullmatch(key)
     if found is None:
         return OpenRule("all", FIRST_PORT, LAST_PORT, key)

@@ -65,6 +65,24 @@ def packed_changes(record: Record, before: Rules | None, stack: Stack, closing: 
     return _told(_minus(old, wanted), opened, stack)
 
 
+def common_rules(left: Iterable[OpenRule], right: Iterable[OpenRule]) -> list[OpenRule]:
+    """What both open."""
+    one, other = _reach(left), _reach(right)
+    shared = {place: ports & other.get(place, PortSet()) for place, ports in one.items()}
+    return _rules({place: ports for place, ports in shared.items() if ports})
+
+
+def rules_without(left: Iterable[OpenRule], right: Iterable[OpenRule]) -> list[OpenRule]:
+    """What `left` opens and `right` does not."""
+    return _rules(_minus(_reach(left), _reach(right)))
+
+
+def cell_changes(before: Rules, after: Rules, stack: Stack) -> PortChanges:
+    """What opened and what closed between two times, whichever rules held it."""
+    old, new = _reach(before.values()), _reach(after.values())
+    return _told(_minus(old, new), _minus(new, old), stack)
+
+
 def _told(closed: _Reach, opened: _Reach, stack: Stack) -> PortChanges:
     return PortChanges(
         open=group_rules(_with_tasks(_rules(opened), stack)),

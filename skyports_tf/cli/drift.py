@@ -1,0 +1,76 @@
+"""`skyports-tf drift`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from skyports_tf.cli.configuration import answer_failures, session_config
+from skyports_tf.cli.console import Session, pass_session
+from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option
+from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
+from skyports_tf.diagnostics import FindingsError
+from skyports_tf.drift import StackDrift, find_drift
+from skyports_tf.lifecycle import Progress
+from skyports_tf.model import Stack
+from skyports_tf.report.drift import drift_findings, drift_text
+from skyports_tf.report.json_output import drift_json, kept_json, tree_json
+from skyports_tf.tree import find_stacks, generated_files
+
+DRIFTED = FindingsError.exit_code
+DETAILED_DRIFTED = 2
+
+
+@click.command()
+@cluster_names(required=False)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 0 without drift, 1 on any error, 2 with drift.")
+@lock_timeout_option
+@out_option
+@json_option
+@pass_session
+def drift(
+    session: Session, clusters: tuple[str, ...], detailed_exitcode: bool, lock_timeout: str, out: str | None
+) -> int:
+    """Show what was closed, changed or opened behind our back.
+
+    Compares the cloud with the Terraform state: ports that somebody closed or changed, groups that
+    are gone, and foreign rules, which are in our group and in no state. What the files ask for
+    beyond the state is no drift: 'plan' shows that. Neither is a node that came or went. Changes
+    nothing. CLUSTER... are names of clusters, or folders of stacks; none means all. Exits 1 where
+    anything has drifted.
+    """
+    answer_failures(session, out)
+    config = session_config(session)
+    tree, settings = out or config.out, run_settings(config, lock_timeout)
+    stacks = find_stacks(tree, clusters)
+
+    def step(stack: Stack, progress: Progress) -> StackDrift:
+        return find_drift(tree, stack, config, settings, announced(progress, stack, "plan"))
+
+    found = run_each(session, stacks, step)
+    drifts = _every_one(stacks, found.results)
+    _answer(session, tree, drifts, found)
+    failed = explain_failures(session, found.failures)
+    if detailed_exitcode and failed and not found.interrupted:
+        return 1
+    drifted = any(item.state == "drifted" for item in drifts)
+    return failed or (drifted and (DETAILED_DRIFTED if detailed_exitcode else DRIFTED))
+
+
+def _every_one(stacks: Sequence[Stack], found: Sequence[StackDrift]) -> list[StackDrift]:
+    """A drift for each stack: of one that could not be looked at, nothing is known."""
+    known = {item.stack.directory: item for item in found}
+    return [known.get(stack.directory) or StackDrift(stack, "unknown") for stack in stacks]
+
+
+def _answer(session: Session, out: str, drifts: Sequence[StackDrift], found: Outcome[StackDrift]) -> None:
+    findings = [*drift_findings(drifts), *(warning for item in drifts for warning in item.warnings)]
+    session.report(findings)
+    if session.json:
+        stacks = [
+            drift_json(kept_json(item.stack, generated_files(out, item.stack)), item) for item in drifts
+        ]
+        session.echo_json(tree_json(out, stacks, [*findings, *found.diagnostics]))
+    else:
+        session.echo(drift_text(drifts))

@@ -1,0 +1,143 @@
+"""How the cloud differs from what a stack's state says: by a refresh-only plan, and by the live rules.
+
+What the files ask for does not count: that they are ahead of the state is a plan's business.
+Nothing is written to the state, and no mark of this machine is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack
+from skyports_tf.running.changes import group_rules
+from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of, held_ids
+from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
+from skyports_tf.running.probe import LiveRule, Probe, read_probe
+from skyports_tf.running.state import never_applied
+from skyports_tf.running.steps import drafted
+from skyports_tf.running.stream import Message, Record
+from skyports_tf.stacks import fill_stack
+from skyports_tf.terraform import read_json
+
+_DYNAMIC_BLOCK: Final = re.compile(r'^\s*dynamic "(\w+)"', re.MULTILINE)
+
+
+DriftState = Literal["in_sync", "drifted", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRule:
+    """A live rule that no state holds: what it opens, and the cloud's id of it."""
+
+    id: str
+    rule: PortRule
+
+
+@dataclass(frozen=True, slots=True)
+class StackDrift:
+    """How the cloud differs from what a stack's state says.
+
+    In `changes`, `open` is open in the cloud alone and `close` in the state alone. `objects` are
+    other than ports. `foreign` is None where the cloud's rules cannot be listed. Where the state
+    is `unknown`, nothing is told.
+    """
+
+    stack: Stack
+    state: DriftState
+    changes: PortChanges = field(default_factory=PortChanges)
+    objects: tuple[DriftedObject, ...] = ()
+    foreign: tuple[ForeignRule, ...] | None = None
+    counts: ResourceCounts = field(default_factory=ResourceCounts)
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def find_drift(
+    out: str, stack: Stack, config: Config, settings: RunSettings, progress: Progress = silent
+) -> StackDrift:
+    """How the cloud differs from the state of `stack`.
+
+    Raises `TerraformError` where the state or the cloud cannot be read: then nothing is known.
+    """
+    with execution_of(out, fill_stack(stack, config), settings, progress) as execution:
+        found, record = NOTHING, Record()
+        if not never_applied(execution.paths, stack):
+            found, record = _refresh(execution)
+        probe = read_probe(execution)
+        foreign = _foreign(execution, found, probe)
+        differs = found.changes != PortChanges() or bool(found.objects) or bool(foreign)
+        return StackDrift(
+            stack=execution.stack,
+            state="drifted" if differs else "in_sync",
+            changes=found.changes,
+            objects=found.objects,
+            foreign=foreign,
+            counts=found.counts,
+            warnings=(
+                *execution.warnings(_unexplained(record, found)),
+                *_blind(execution.stack, foreign),
+            ),
+        )
+
+
+def _refresh(execution: Execution) -> tuple[Differences, Record]:
+    with drafted(execution.paths.folder) as draft:
+        run = execution.stream(
+            "plan",
+            lambda hear: execution.terraform.plan(
+                on_event=hear, out=draft.name, refresh_only=True, **execution.flags
+            ),
+        )
+        shown = read_json(execution.run(lambda: execution.terraform.show(draft.name)).stdout)
+    return differences_of(shown, execution.stack, _dynamic_blocks(execution)), run.record
+
+
+def _dynamic_blocks(execution: Execution) -> frozenset[str]:
+    """The blocks that the stack's module makes by `dynamic`; empty where it cannot be read."""
+    paths = execution.paths
+    try:
+        text = (paths.out / "modules" / paths.cloud / "main.tf").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+    return frozenset(_DYNAMIC_BLOCK.findall(text))
+
+
+def _foreign(execution: Execution, found: Differences, probe: Probe | None) -> tuple[ForeignRule, ...] | None:
+    """The live rules that the state does not hold; None where they cannot be listed.
+
+    A group that bears no mark of ours is none of ours, where the state holds nothing.
+    """
+    if probe is None or probe.rules is None:
+        return None
+    if found.is_empty and not probe.is_ours:
+        return ()
+    unknown = _not_in(found.held, probe.rules)
+    if unknown and not found.is_empty:
+        # an apply of somebody else may have made them since
+        unknown = _not_in(held_ids(read_json(execution.run(execution.terraform.show).stdout)), unknown)
+    # one rule may hold many ports and sources, and then it is listed once for each
+    by_id = {rule.id: [other.opens for other in unknown if other.id == rule.id] for rule in unknown}
+    return tuple(ForeignRule(name, rule) for name, opens in by_id.items() for rule in group_rules(opens))
+
+
+def _not_in(held: frozenset[str], rules: Iterable[LiveRule]) -> tuple[LiveRule, ...]:
+    return tuple(rule for rule in rules if rule.state_id not in held)
+
+
+def _unexplained(record: Record, found: Differences) -> Record:
+    """The record without the provider's warnings that say in its own words what is told as drift."""
+    return Record(messages=tuple(item for item in record.messages if not _tells_drift(item, found)))
+
+
+def _tells_drift(message: Message, found: Differences) -> bool:
+    return any(f"with {address}" in message.place for address in found.addresses)
+
+
+def _blind(stack: Stack, foreign: tuple[ForeignRule, ...] | None) -> Iterator[Diagnostic]:
+    if foreign is None:
+        message = f"{stack.name}: the cloud's rules cannot be listed, so foreign ones would not be seen"
+        yield Diagnostic("foreign-unseen", message, severity="note")

@@ -1,0 +1,169 @@
+"""What is to be reaped of a cluster and its stacks, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from skyports_tf.config import Config
+from skyports_tf.deadlines import close_expired
+from skyports_tf.diagnostics import Diagnostic, FindingsError, InterruptedRunError, SkyportsError
+from skyports_tf.lease import Lease, files_to_close
+from skyports_tf.life import Life, Sighting
+from skyports_tf.model import Grant, LedgerEntry, PortChanges, PortRule, ResourceCounts, Stack, StackPlan
+from skyports_tf.pack import pack_rules
+from skyports_tf.ports import PortRange
+from skyports_tf.running.changes import OpenRule, group_rules, stack_rules
+from skyports_tf.running.contents import common_rules, rules_without, told_rules
+from skyports_tf.running.execution import RunSettings
+
+#: Why a stack is reaped: its cluster is gone, a killed `run` left ports open, or their time is over.
+Why = Literal["gone", "abandoned", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReapRequest:
+    """What is to be done with the tree `out`; `acting` is false where nothing may be closed.
+
+    `marks` is the folder of the marks.
+    """
+
+    out: str
+    config: Config
+    settings: RunSettings
+    now: datetime
+    grace: timedelta
+    marks: Path
+    acting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StackReaped:
+    """What is to be reaped of a stack, and what was done; `why` is empty where there is nothing.
+
+    `changes` are what closes. `expired` are ports whose time is over. `done` says that it was
+    done, `verified_empty` that the proof that nothing is left went through.
+    """
+
+    stack: Stack
+    why: tuple[Why, ...] = ()
+    changes: PortChanges = field(default_factory=PortChanges)
+    expired: tuple[PortRule, ...] = ()
+    counts: ResourceCounts = field(default_factory=ResourceCounts)
+    done: bool = False
+    verified_empty: bool = False
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(slots=True)
+class ClusterReaped:
+    """A cluster: whether it lives, the files that a killed `run` left in its ledger, and its stacks."""
+
+    cluster: str
+    life: Life
+    forgotten: tuple[str, ...] = ()
+    stacks: list[StackReaped] = field(default_factory=list)
+    failures: list[SkyportsError] = field(default_factory=list)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is, or was, anything to reap."""
+        return bool(self.forgotten) or any(item.why for item in self.stacks)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal has stopped us."""
+        return any(isinstance(error, InterruptedRunError) for error in self.failures)
+
+
+def due_of(
+    stack: Stack, sighting: Sighting, life: Life, forgotten: Sequence[str], now: datetime
+) -> StackReaped:
+    """What is to be reaped of a stack, from what its state has open and what its ledger asks for.
+
+    `forgotten` are the files that a killed `run` left in the ledger.
+    """
+    opens = list(sighting.opens.values())
+    if sighting.state is None:
+        return StackReaped(stack)
+    if life.state == "gone":
+        return StackReaped(stack, ("gone",), PortChanges(close=group_rules(told_rules(opens, stack))))
+    kept = [entry for entry in stack.entries if entry.file not in forgotten]
+    rest, _ = close_expired(kept, now)
+    wanted = list(stack_rules(replace(stack, rules=pack_rules(rest))).values())
+    left = (grant for entry in stack.entries if entry not in kept for grant in _grants_of(entry))
+    over = (grant for entry in rest for grant in _grants_of(entry) if grant.closed)
+    found: dict[Why, list[OpenRule]] = {
+        "abandoned": rules_without(common_rules(opens, _rules_of(left)), wanted),
+        "expired": rules_without(common_rules(opens, _rules_of(over)), wanted),
+    }
+    close = told_rules([rule for rules in found.values() for rule in rules], stack)
+    why = tuple(reason for reason, rules in found.items() if rules)
+    expired = group_rules(told_rules(found["expired"], stack))
+    return StackReaped(stack, why, PortChanges(close=group_rules(close)), expired)
+
+
+def abandoned_files(known: Sequence[Lease]) -> tuple[str, ...]:
+    """The files that a killed `run` has left in the ledger, and that no other holder needs."""
+    found = (file for lease in known if lease.state == "abandoned" for file in files_to_close(lease, known))
+    return tuple(dict.fromkeys(found))
+
+
+def check_expiring(plan: StackPlan, expired: Iterable[PortRule], opens: list[OpenRule]) -> None:
+    """Refuse a plan that does more than close what is `expired`, where the state has `opens` open.
+
+    Raises `FindingsError`.
+    """
+    changes = plan.changes
+    before = _open_rules([*changes.close, *(item.before for item in changes.change)])
+    after = _open_rules([*changes.open, *(item.after for item in changes.change)])
+    opened = rules_without(after, [*before, *opens])
+    closed = rules_without(rules_without(before, after), _open_rules(expired))
+    if not opened and not closed:
+        return
+    more = ", ".join(f"{rule.protocol} {_range(rule)} from {rule.source}" for rule in [*opened, *closed])
+    message = f"{plan.stack.name}: expired ports stay open, for the files ask for more than that: {more}"
+    raise FindingsError(Diagnostic("expiry-pending", message, help="look at `plan`, then `apply`"))
+
+
+def _range(rule: OpenRule) -> PortRange:
+    return PortRange(max(rule.from_port, 1), rule.to_port)
+
+
+def _grants_of(entry: LedgerEntry) -> tuple[Grant, ...]:
+    return (*entry.grants, *entry.retained)
+
+
+def _rules_of(grants: Iterable[Grant]) -> list[OpenRule]:
+    return [
+        OpenRule(grant.protocol, grant.ports.first, grant.ports.last, str(grant.source)) for grant in grants
+    ]
+
+
+def _open_rules(rules: Iterable[PortRule]) -> list[OpenRule]:
+    return [
+        OpenRule(rule.protocol, rule.from_port, rule.to_port, source)
+        for rule in rules
+        for source in rule.sources
+    ]
+
+
+def joined_changes(changes: Sequence[PortChanges]) -> PortChanges:
+    """The changes of several plans, one after the other."""
+    return PortChanges(
+        open=tuple(rule for item in changes for rule in item.open),
+        change=tuple(rule for item in changes for rule in item.change),
+        close=tuple(rule for item in changes for rule in item.close),
+    )
+
+
+def summed_counts(counts: Sequence[ResourceCounts]) -> ResourceCounts:
+    """The counts of several plans."""
+    return ResourceCounts(
+        sum(item.create for item in counts),
+        sum(item.update for item in counts),
+        sum(item.delete for item in counts),
+    )

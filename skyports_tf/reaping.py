@@ -1,0 +1,198 @@
+"""Close what nobody needs any more: a gone cluster's ports, expired ports, what a killed `run` left open.
+
+One cluster at a time, under its lock, so that no `run` and no other reap of this tree comes
+between; against others, the state's own lock holds. A stack that fails hides no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TypeVar
+
+from skyports_tf.deadlines import close_expired
+from skyports_tf.diagnostics import FindingsError, SkyportsError
+from skyports_tf.holding import drop_abandoned, forget_files, settle_stack
+from skyports_tf.lease import Lease, leases, locked_clusters
+from skyports_tf.ledger import read_stack
+from skyports_tf.life import Life, Sighting, SkyWord, judge, update_mark
+from skyports_tf.lifecycle import Progress, apply_plan, close_stack, plan_close, plan_stack
+from skyports_tf.model import Stack, StackPlan
+from skyports_tf.reaped import (
+    ClusterReaped,
+    ReapRequest,
+    StackReaped,
+    abandoned_files,
+    check_expiring,
+    due_of,
+    joined_changes,
+    summed_counts,
+)
+from skyports_tf.recompile import recompile_stacks, reset_expiry
+from skyports_tf.running.look import look_at_stack
+from skyports_tf.sightings import drop_mark, read_mark, write_mark
+from skyports_tf.stacks import fill_stack
+from skyports_tf.tree import stacks_of
+
+Given = TypeVar("Given")
+#: Asks SkyPilot which clusters it knows; None where it is not at hand, or says nothing of use.
+AskSky = Callable[[], SkyWord | None]
+
+
+def reap_cluster(
+    request: ReapRequest, chosen: Sequence[Stack], ask_sky: AskSky, progress: Progress
+) -> ClusterReaped:
+    """Reap the `chosen` stacks, which are of one cluster: whether it lives, all its stacks say.
+
+    SkyPilot is asked only where no node is known. What fails on the way is in the answer. Raises
+    `FindingsError` where a ledger, a lease or a mark cannot be read or written.
+    """
+    cluster = chosen[0].cluster
+    with locked_clusters(request.out, [cluster]) if request.acting else nullcontext():
+        reaper = _Reaper(request, cluster, ask_sky, progress)
+        return reaper.reap(frozenset(stack.directory for stack in chosen))
+
+
+class _Reaper:
+    """One cluster on its way: looked at, judged, and closed where that is due."""
+
+    def __init__(self, request: ReapRequest, cluster: str, ask_sky: AskSky, progress: Progress) -> None:
+        self.request = request
+        self.ask_sky = ask_sky
+        self.progress = progress
+        self.answer = ClusterReaped(cluster, Life("unknown", "it could not be looked at"))
+        self.seen: dict[str, Sighting] = {}
+
+    def reap(self, directories: frozenset[str]) -> ClusterReaped:
+        """Look at every stack of the cluster, then reap those in `directories`."""
+        answer, out = self.answer, self.request.out
+        known = leases(out, answer.cluster)
+        answer.forgotten = abandoned_files(known)
+        stacks = stacks_of(out, answer.cluster)
+        for stack in stacks:
+            self._attempt(self._look, stack)
+        if answer.interrupted:
+            return answer
+        answer.life = self._judge(stacks, known)
+        chosen = [stack for stack in stacks if stack.directory in directories]
+        if answer.forgotten and self.request.acting:
+            self._attempt(self._forget, answer.forgotten)
+        for stack in chosen:
+            self._attempt(self._reap_stack, stack)
+        # the files of a run may have opened ports in every stack of the cluster
+        if self.request.acting and len(chosen) == len(stacks) and not answer.failures:
+            drop_abandoned(out, {answer.cluster: answer.forgotten})
+        return answer
+
+    def _attempt(self, step: Callable[[Given], None], given: Given) -> None:
+        """Take a step; what fails is noted, and after a signal no other step is taken."""
+        if self.answer.interrupted:
+            return
+        try:
+            step(given)
+        except SkyportsError as error:
+            self.answer.failures.append(error)
+
+    def _look(self, stack: Stack) -> None:
+        request, filled = self.request, self._filled(stack)
+        sighting, error = look_at_stack(request.out, filled, request.settings, self.progress)
+        self.seen[stack.directory] = sighting
+        if error is not None:
+            self.answer.failures.append(error)
+
+    def _judge(self, stacks: Sequence[Stack], known: Sequence[Lease]) -> Life:
+        """Whether the cluster lives; what was seen is noted for the next time."""
+        request, pairs = self.request, []
+        held = [sighting for sighting in self.seen.values() if sighting.state is not None]
+        word = self.ask_sky() if held and not any(sighting.nodes for sighting in held) else None
+        for sighting in held:
+            mark = update_mark(read_mark(request.marks, sighting.stack), sighting, word, request.now)
+            write_mark(request.marks, sighting.stack, mark)
+            pairs.append((sighting, mark))
+        if len(self.seen) < len(stacks):
+            return Life("unknown", "a state of it could not be read")
+        life = judge(pairs, word, request.now, request.grace)
+        holder = next((lease for lease in known if lease.state != "abandoned"), None)
+        if holder is not None and life.state != "closed":
+            return replace(life, state="alive", reason=f"a `run` holds it (process {holder.pid})")
+        return life
+
+    def _forget(self, files: Sequence[str]) -> None:
+        forget_files(self.request.out, {self.answer.cluster: files}, self.request.config)
+
+    def _reap_stack(self, stack: Stack) -> None:
+        """Reap a stack, which is as its ledger was when we looked."""
+        sighting = self.seen.get(stack.directory)
+        if sighting is None:
+            return  # told as a failure
+        due = due_of(stack, sighting, self.answer.life, self.answer.forgotten, self.request.now)
+        if due.why and self.request.acting:
+            due = self._close(due) if "gone" in due.why else self._narrow(due, sighting)
+        self.answer.stacks.append(due)
+
+    def _close(self, due: StackReaped) -> StackReaped:
+        """Remove all that the stack of a gone cluster holds."""
+        request, stack = self.request, self._filled(self._current(due.stack))
+        plan = plan_close(request.out, stack, request.settings, self.progress)
+        closed = close_stack(request.out, plan, request.settings, self.progress)
+        warnings = list(closed.warnings)
+        try:
+            reset_expiry(request.out, stack, request.config)
+        except FindingsError as error:  # the ports are closed all the same
+            warnings += error.diagnostics
+        drop_mark(request.marks, stack)
+        return replace(
+            due,
+            changes=closed.changes,
+            counts=closed.counts,
+            done=True,
+            verified_empty=closed.verified_empty,
+            warnings=tuple(warnings),
+        )
+
+    def _narrow(self, due: StackReaped, sighting: Sighting) -> StackReaped:
+        """Close what is over of a stack that stays, and nothing else."""
+        request, verified = self.request, False
+        plans: list[StackPlan] = []
+        if "abandoned" in due.why:
+            current = self._current(due.stack)
+            settled = settle_stack(request.out, current, due.stack, request.settings, self.progress)
+            plans.append(settled.plan)
+            verified = settled.closed is not None
+        if "expired" in due.why and not verified:
+            plans.append(self._expire(due, sighting))
+        return replace(
+            due,
+            changes=joined_changes([plan.changes for plan in plans]),
+            counts=summed_counts([plan.counts for plan in plans]),
+            done=True,
+            verified_empty=verified,
+            warnings=tuple(warning for plan in plans for warning in plan.warnings),
+        )
+
+    def _expire(self, due: StackReaped, sighting: Sighting) -> StackPlan:
+        request = self.request
+        compilation = recompile_stacks(
+            request.out,
+            [due.stack],
+            lambda current: close_expired(current.entries, request.now)[0],
+            request.config,
+        )
+        stack = compilation.stacks[0].stack
+        plan = plan_stack(request.out, stack, request.settings, self.progress)
+        check_expiring(plan, due.expired, list(sighting.opens.values()))
+        if plan.plan_file is not None:
+            apply_plan(request.out, plan, request.settings, self.progress)
+        return plan
+
+    def _current(self, stack: Stack) -> Stack:
+        """The stack as its ledger has it now."""
+        return read_stack(self.request.out, stack.directory)
+
+    def _filled(self, stack: Stack) -> Stack:
+        """The stack with its names; as it is where the config does not know its cloud."""
+        try:
+            return fill_stack(stack, self.request.config)
+        except (FindingsError, KeyError):
+            return stack
