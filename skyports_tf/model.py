@@ -106,7 +106,8 @@ class Stack:
     holds them; `names` are the names of its objects, by kind. `settings` are the
     cloud's own values, such as `vpc`, and `backend` the kind and settings of the Terraform backend
     (None: local). `ssh_ports` are open to `ssh_sources` where SSH is ours to open; `sky_config` is
-    what SkyPilot's own config must say, empty where it need not say anything.
+    what SkyPilot's own config must say, empty where it need not say anything, and `launch_config`
+    what it had better say at a launch.
     """
 
     cluster: str
@@ -124,6 +125,7 @@ class Stack:
     settings: Mapping[str, str | int | bool] = field(default_factory=dict)
     backend: tuple[str, Mapping[str, Any]] | None = None
     sky_config: Mapping[str, Any] = field(default_factory=dict)
+    launch_config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def directory(self) -> str:

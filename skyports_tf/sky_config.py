@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from string import Formatter
 from typing import Any
@@ -23,6 +23,14 @@ def name_for(cluster: str, value: Any) -> str | None:
         pairs = [pair for item in value for pair in item.items()]
         value = next((name for pattern, name in pairs if fnmatchcase(cluster, pattern)), None)
     return None if value is None else str(value).replace("{cluster}", cluster)
+
+
+def merge_configs(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several configs, of clouds that are not the same, as one."""
+    merged: dict[str, Any] = {}
+    for config in configs:
+        merged.update(config)
+    return merged
 
 
 def fill_names(value: Any, names: Mapping[str, str]) -> Any:

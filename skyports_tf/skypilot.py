@@ -229,14 +229,6 @@ def config_values(needed: Mapping[str, Any], file: str, given: Sequence[str]) ->
     return tuple(added)
 
 
-def merge_configs(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several configs, of clouds that are not the same, as one."""
-    merged: dict[str, Any] = {}
-    for config in configs:
-        merged.update(config)
-    return merged
-
-
 def _check_file(needed: Mapping[str, Any], path: str) -> None:
     try:
         documents = [item.data for item in read_yaml(path).documents if isinstance(item.data, dict)]

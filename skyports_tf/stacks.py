@@ -17,7 +17,7 @@ from skyports_tf.pack import pack, pack_rules, wanted_of
 from skyports_tf.packing.rectangles import RuleShape
 from skyports_tf.ports import PortSet
 from skyports_tf.resolve import Place, place_of
-from skyports_tf.sky_config import fill_names
+from skyports_tf.sky_config import fill_names, merge_configs
 
 
 def build_stack(
@@ -32,6 +32,9 @@ def build_stack(
     names = cloud.names_of(place.cluster, mode, named, {**settings, "region": place.region})
     rules = pack_rules(entries)
     ssh_ports = cloud.ssh_ports if mode == "takeover" else ()
+    said = {**names, "cluster": place.cluster}
+    by_setting = cloud.sky_config_with if mode == "takeover" else {}
+    needed = [cloud.sky_config, *(part for name, part in by_setting.items() if settings[name] is not None)]
     return Stack(
         cluster=place.cluster,
         cloud=place.cloud,
@@ -47,19 +50,9 @@ def build_stack(
         tags=dict(sorted(config.tags.items())),
         settings=settings,
         backend=(config.backend_kind, config.backend),
-        sky_config=fill_names(_sky_config(cloud, mode, settings), {**names, "cluster": place.cluster})
-        if rules
-        else {},
+        sky_config=fill_names(merge_configs(needed), said) if rules else {},
+        launch_config=fill_names(merge_configs([*by_setting.values()]), said) if rules else {},
     )
-
-
-def _sky_config(cloud: Cloud, mode: StackMode, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What SkyPilot's own config must say, and what else where it launches by our settings."""
-    needed = dict(cloud.sky_config)
-    for name, part in cloud.sky_config_with.items():
-        if mode == "takeover" and settings.get(name) is not None:
-            needed |= part
-    return needed
 
 
 def fill_stack(stack: Stack, config: Config) -> Stack:

@@ -114,6 +114,17 @@ def test_the_config_that_the_ports_need_goes_to_skypilot_as_a_file(kubernetes: P
     assert yaml.safe_load(configs[path]) == {"kubernetes": {"ports": "podip"}}
 
 
+def test_what_a_launch_had_better_say_gives_way_to_the_users_words(
+    aws: MotoServer, sky: StandInSky, tmp_path: Path
+) -> None:
+    project = Project(tmp_path / "project")
+    project.folder.mkdir()
+    project.task("8888")
+    answer = call(project.folder, "launch", "web.yaml", "-y", "--", "--config", "aws.use_internal_ips=true")
+    assert answer.code == 0, answer.err
+    assert sky.calls == [["launch", "-c", "web", "-y", "web.yaml", "--config", "aws.use_internal_ips=true"]]
+
+
 def test_several_stacks_that_need_a_config_share_one_file(kubernetes: Place, mirror: Path) -> None:
     nebius = yaml.safe_load(Path(__file__).with_name("matrix").joinpath("nebius.yaml").read_text("utf-8"))
     pretend = SchemaCloud(kubernetes.folder.parent, nebius["schema"], mirror, nebius["fixture"])
@@ -182,6 +193,9 @@ def test_on_aws_the_nodes_are_recorded_and_the_endpoints_shown(
     # what was recorded is all that there is to do
     again = call(project.folder, "plan", "web.yaml", "--source", "10.0.0.0/8", "--detailed-exitcode")
     assert again.code == 0, again.out
+    # SkyPilot would delete a group of its own when a zone is full: this one it takes for the user's
+    ((text,),) = [list(configs.values()) for configs in sky.configs]
+    assert yaml.safe_load(text) == {"aws": {"security_group_name": [{"web": "sky-sg-web"}]}}
 
 
 # -- what is said on both sides of the dashes ------------------------------------------

@@ -48,7 +48,7 @@ from skyports_tf.report.steps import (
     text_list,
 )
 from skyports_tf.running.foreground import ForegroundEnd, run_foreground
-from skyports_tf.sky_config import SKY_CONFIG_NAME
+from skyports_tf.sky_config import SKY_CONFIG_NAME, merge_configs
 from skyports_tf.skypilot import (
     Launch,
     SkyArguments,
@@ -57,7 +57,6 @@ from skyports_tf.skypilot import (
     config_file,
     config_values,
     launch_targets,
-    merge_configs,
     read_sky_arguments,
     require_sky,
 )
@@ -129,10 +128,14 @@ def _launches(
 
 
 def _config(out: str, stacks: Sequence[Stack], path: Path, arguments: SkyArguments) -> tuple[str, ...]:
-    """What `--config` is to be beside what was given; of several stacks that need one, `path` holds it."""
+    """What `--config` is to be beside what was given; where that is no stack's own file, `path` holds it."""
     needing = [stack for stack in stacks if stack.sky_config]
     needed = merge_configs([stack.sky_config for stack in needing])
-    if len(needing) == 1:
+    # what a launch had better say gives way to what the user says
+    better = {} if arguments.config else merge_configs([stack.launch_config for stack in stacks])
+    if not better.keys() <= needed.keys():
+        needed = better | needed
+    elif len(needing) == 1:
         return config_values(
             needed, os.path.join(out, needing[0].directory, SKY_CONFIG_NAME), arguments.config
         )

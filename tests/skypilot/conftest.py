@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import reset
 from tests.skypilot.account import Account, furnish_account
-from tests.skypilot.process import USER_HASH, Sky, start_sky
+from tests.skypilot.process import USER_HASH, Sky, sky_program, start_sky
 from tests.support.ec2_proxy import start_proxy
 from tests.support.local_aws import MotoServer
 from tests.support.project import Project
@@ -44,6 +44,16 @@ def sky(account: Account, sky_python: Path, tmp_path: Path) -> Iterator[Sky]:
     """SkyPilot in that account, with no config of its own."""
     with start_sky(sky_python, tmp_path / "home", account.proxy.server.env) as sky:
         yield sky
+
+
+@pytest.fixture
+def program(account: Account, sky_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SkyPilot in that account as the program `sky` on PATH."""
+    (tmp_path / "bin").mkdir()
+    environment = {**account.proxy.server.env, "SKY_IMAGE": account.image}
+    program = sky_program(sky_python, tmp_path / "bin", tmp_path / "home", environment)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return program
 
 
 @pytest.fixture

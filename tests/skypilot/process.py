@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.local_aws import REGION
+from tests.support.stacks import write_program
 
 USER_HASH = "a1b2c3d4"
 _DRIVER = Path(__file__).with_name("driver.py")
@@ -67,16 +69,7 @@ def start_sky(
     """Run SkyPilot until the block ends; `config` is its ~/.sky/config.yaml."""
     _furnish(home, config)
     log = home / "sky.log"
-    names = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "USER": "tester",
-        "LANG": "C.UTF-8",
-        "AWS_DEFAULT_REGION": REGION,
-        "SKYPILOT_USER_ID": USER_HASH,
-        "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
-        **environment,
-    }
+    names = {"PATH": os.environ["PATH"], **_environment(home), **environment}
     with log.open("w", encoding="utf-8") as said:
         process = subprocess.Popen(
             [str(python), str(_DRIVER)],
@@ -97,6 +90,26 @@ def start_sky(
                 process.stdin.close()
             process.wait()
             process.stdout.close()
+
+
+def sky_program(python: Path, folder: Path, home: Path, environment: Mapping[str, str]) -> Path:
+    """The program `sky` in `folder`, whose SkyPilot keeps its clusters in `home`."""
+    _furnish(home, None)
+    known = {**_environment(home), **environment}
+    names = " ".join(f"{name}={shlex.quote(value)}" for name, value in known.items())
+    program = shlex.join([str(python), str(_DRIVER.with_name("program.py"))])
+    return write_program(folder / "sky", f'exec env {names} {program} "$@"')
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "USER": "tester",
+        "LANG": "C.UTF-8",
+        "AWS_DEFAULT_REGION": REGION,
+        "SKYPILOT_USER_ID": USER_HASH,
+        "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
+    }
 
 
 def _furnish(home: Path, config: Mapping[str, Any] | None) -> None:

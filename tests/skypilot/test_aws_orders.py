@@ -203,3 +203,19 @@ def test_a_group_of_the_users_that_we_do_not_know_is_opened_by_skypilot(
     assert account.open_to("corp", WORLD) == (set() if guarded else {8888})
     sky("down", cluster="web")
     assert account.open_to("corp", WORLD) == (set() if guarded else {8888}), "nobody closes it"
+
+
+@pytest.mark.usefixtures("program")
+def test_our_launch_keeps_the_group_when_a_zone_has_no_capacity_and_our_down_removes_it(
+    account: Account, project: Project
+) -> None:
+    task(project, "8888")
+    account.fill_first_zone()
+    launched = ours(project, "launch", "web.yaml", "--yes", *SOURCES)
+    assert "8888" in launched.out
+    assert [*account.nodes().values()] == [[GROUP], [GROUP]]
+    assert account.rules(GROUP) == {*BASE, tcp(8888)}
+    ours(project, "plan", "web.yaml", *SOURCES, "--detailed-exitcode")
+    ours(project, "down", "web", "--yes")
+    assert account.groups() == {}
+    assert_nothing_left(account)
