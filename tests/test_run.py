@@ -270,21 +270,45 @@ def test_the_whole_process_group_may_be_told_and_the_command_hears_once(gcp: Pla
     assert gcp.cloud.objects() == {}
 
 
-def test_a_signal_while_the_ports_are_being_opened_closes_them_and_runs_nothing(gcp: Place) -> None:
+def slow_terraform(place: Place, times: int) -> None:
+    """From now on, the apply number `times` tells that it has begun, and takes a second before it does."""
     program = write_program(
-        gcp.folder / "slow",
+        place.folder / "slow",
         f"""\
-        [ "$1" = apply ] && touch "{gcp.folder}/applying" && sleep 1
+        if [ "$1" = apply ]; then
+          echo x >> "{place.folder}/applies"
+          [ $(wc -l < "{place.folder}/applies") = {times} ] && touch "{place.folder}/applying" && sleep 1
+        fi
         exec terraform "$@"
         """,
     )
-    with (gcp.folder / "skyports.yaml").open("a", encoding="utf-8") as file:
+    with (place.folder / "skyports.yaml").open("a", encoding="utf-8") as file:
         file.write(f"terraform: {{binary: {program}}}\n")
+
+
+def test_a_signal_while_the_ports_are_being_opened_closes_them_and_runs_nothing(gcp: Place) -> None:
+    slow_terraform(gcp, times=1)
     with gcp.running("touch ran") as process:
         gcp.wait_for("applying")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 143
     assert not (gcp.folder / "ran").exists()
+    assert (gcp.cloud.objects(), gcp.files(), gcp.lease_states()) == ({}, [], [])
+
+
+def test_a_signal_while_the_ports_are_being_closed_ends_in_order_and_leaves_the_rest_to_reap(
+    gcp: Place,
+) -> None:
+    slow_terraform(gcp, times=2)
+    with gcp.running("true") as process:
+        gcp.wait_for("applying")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+    assert "what this run has opened on web may be open still" in said
+    assert gcp.lease_states() == [("abandoned", ("web.yaml",))]
+    # whatever became of the destroy, the next run closes it
+    assert gcp.run(command="true").returncode == 0
     assert (gcp.cloud.objects(), gcp.files(), gcp.lease_states()) == ({}, [], [])
 
 
