@@ -172,7 +172,7 @@ def test_the_operators_page_speaks_of_verbs_and_options_that_are_there() -> None
     assert set(VERBS) - {"inspect", "names", "clouds"} <= verbs
     known = {option for verb in VERBS for option in options_of(verb)}
     theirs = {"--cloud", "--region", "--zone", "--config"}  # of `sky launch`
-    theirs |= {"--dry-run", "--grace", "--timeout"}  # of verbs that are on their way
+    theirs |= {"--timeout"}  # of verbs that are on their way
     assert set(re.findall(r"--[a-z][a-z-]+", page)) - theirs - known == set()
 
 

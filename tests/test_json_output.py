@@ -52,6 +52,15 @@ def test_a_schema_is_a_schema_and_lets_no_unknown_key_through(name: str) -> None
     assert contents["additionalProperties"] is False
 
 
+@pytest.mark.parametrize(("name", "base"), [("run", "apply"), ("launch", "apply"), ("down", "destroy")])
+def test_verbs_of_several_steps_answer_with_the_stacks_of_the_verb_that_they_build_on(
+    name: str, base: str
+) -> None:
+    ours, theirs = schema_of(name), schema_of(base)
+    assert ours["properties"]["stacks"] == theirs["properties"]["stacks"]
+    assert ours["$defs"].items() >= theirs["$defs"].items()
+
+
 def every_command_of_a_life_succeeds(life: Life) -> None:
     assert life.failed == {}
 

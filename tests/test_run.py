@@ -399,6 +399,22 @@ def test_the_next_run_of_the_same_task_closes_what_a_killed_one_has_left(gcp: Pl
     assert (gcp.cloud.objects(), gcp.files(), gcp.lease_states()) == ({}, [], [])
 
 
+def test_reap_closes_what_a_killed_run_has_left_and_nothing_of_a_run_that_lives(gcp: Place) -> None:
+    assert call(gcp.folder, "reap", "--no-sky").code == 0
+    with gcp.running("touch begun-2; exec sleep 60") as process:
+        gcp.wait_for("begun-2")
+        child = int(_child_of(process.pid))
+        answer = call(gcp.folder, "reap", "--no-sky", "--grace", "0")
+        assert (answer.code, gcp.open_ports()) == (0, {"8080"}), answer.err
+        process.kill()
+        process.wait()
+        os.kill(child, signal.SIGKILL)
+    assert call(gcp.folder, "reap", "--no-sky", "--check").code == 1
+    answer = call(gcp.folder, "reap", "--no-sky")
+    assert answer.code == 0, answer.err
+    assert (gcp.open_ports(), gcp.files(), gcp.lease_states()) == (set(), [], [])
+
+
 def test_what_is_applied_while_a_run_holds_it_stays_open_after_it(gcp: Place) -> None:
     ended = gcp.run(command=f"{sys.executable} -m skyports_tf apply web.yaml -y")
     assert ended.returncode == 0, ended.stderr
