@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from skyports_tf.config import Config
-from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.diagnostics import Diagnostic, TerraformError
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack
 from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of, held_ids
@@ -24,6 +24,9 @@ from skyports_tf.running.stream import Message, Record
 from skyports_tf.stacks import fill_stack
 from skyports_tf.terraform import read_json
 
+# a refresh-only plan fails where a resource with a postcondition is gone; a whole plan does not
+# (Terraform 1.11), and has the same drift beside what it would do
+_GONE: Final = "The given key does not identify an element in this collection value."
 _DYNAMIC_BLOCK: Final = re.compile(r'^\s*dynamic "(\w+)"', re.MULTILINE)
 
 
@@ -85,11 +88,20 @@ def find_drift(
 
 
 def _refresh(execution: Execution) -> tuple[Differences, Record]:
+    try:
+        return _planned(execution, refresh_only=True)
+    except TerraformError as error:
+        if _GONE not in error.output:
+            raise
+    return _planned(execution, refresh_only=None)
+
+
+def _planned(execution: Execution, refresh_only: bool | None) -> tuple[Differences, Record]:
     with drafted(execution.paths.folder) as draft:
         run = execution.stream(
             "plan",
             lambda hear: execution.terraform.plan(
-                on_event=hear, out=draft.name, refresh_only=True, **execution.flags
+                on_event=hear, out=draft.name, refresh_only=refresh_only, **execution.flags
             ),
         )
         shown = read_json(execution.run(lambda: execution.terraform.show(draft.name)).stdout)

@@ -12,6 +12,7 @@ import pytest
 
 from skyports_tf.schema import schema_of
 from tests.support.command_line import Answer, call
+from tests.support.life import MATRIX, life_on, lose_port
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.project import Project
 from tests.support.schema_cloud import SchemaCloud
@@ -304,3 +305,23 @@ def test_rules_that_hold_many_ports_are_told_by_what_they_open(
     cloud.delete("google_compute_firewall", opening["id"])
     answer, (stack,) = drift(project)
     assert {item["from_port"] for item in stack["changes"]["close"]} == {80, 8000}
+
+
+@pytest.mark.parametrize("cloud", MATRIX)
+def test_on_every_cloud_what_was_applied_is_in_sync_and_a_port_that_was_lost_is_told(
+    cloud: str, tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = life_on(cloud, tmp_path, mirror, monkeypatch)
+    stack = life.compile("[8000-8003, 9000]")
+    life.apply(stack)
+    answer, (stack_json,) = drift(life.project)
+    assert answer.code == 0, answer.out
+    assert (stack_json["state"], stack_json["objects"]) == ("in_sync", [])
+    notes = [item["code"] for item in answer.json["diagnostics"]]
+    # what cannot be listed is never told as clean
+    assert notes == ([] if stack_json["foreign"] == [] else ["foreign-unseen"])
+    lose_port(life, 9000)
+    answer, (stack_json,) = drift(life.project)
+    assert (answer.code, stack_json["state"]) == (1, "drifted")
+    assert 9000 in {rule["from_port"] for rule in stack_json["changes"]["close"]}
+    assert stack_json["changes"]["open"] == []

@@ -15,7 +15,20 @@ from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
 
-SCHEMAS = ["compile", "plan", "apply", "launch", "run", "destroy", "down", "status", "names", "clouds"]
+SCHEMAS = [
+    "compile",
+    "plan",
+    "apply",
+    "launch",
+    "run",
+    "destroy",
+    "drift",
+    "reap",
+    "down",
+    "status",
+    "names",
+    "clouds",
+]
 RULE = {
     "protocol": "tcp",
     "from_port": 8888,

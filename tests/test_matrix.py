@@ -5,17 +5,24 @@ The clouds here are played by the schema provider; AWS has the real one and a lo
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from skyports_tf.clouds import managed_clouds
 from skyports_tf.model import Stack, StackPlan
 from tests.support.examples import NAMES, Example, ports_of, widened, without_the_first
-from tests.support.life import MATRIX, Life, Open, asked, life_on, opened_and_closed, reach, spoken
+from tests.support.life import (
+    MATRIX,
+    Life,
+    Open,
+    asked,
+    life_on,
+    lose_port,
+    opened_and_closed,
+    reach,
+    spoken,
+)
 from tests.support.resident import installed_provider, resident_schema_provider
 
 ONE, TWO = "203.0.113.0/24", "198.51.100.0/24"
@@ -86,15 +93,6 @@ def refuses_a_misspelling(life: Life, stack: Stack, right: str, wrong: str) -> N
 def is_empty(plan: StackPlan) -> bool:
     """Whether there is nothing to do, in ports, resources and outputs."""
     return not plan.counts.any and plan.changes == type(plan.changes)() and not plan.outputs_changed
-
-
-def lose_port(life: Life, port: int) -> dict[str, Any]:
-    """Delete one object that holds the port open, behind Terraform's back; gives the object."""
-    kind = life.facts["port_resource"]
-    holders = (item for item in life.cloud.objects(kind)[kind] if re.search(rf"\b{port}\b", json.dumps(item)))
-    item: dict[str, Any] = next(holders)
-    life.cloud.delete(kind, item["id"])
-    return item
 
 
 # -- each cloud and example: one provider process a test -----------------------------------

@@ -79,7 +79,11 @@ def rules_without(left: Iterable[OpenRule], right: Iterable[OpenRule]) -> list[O
 
 def cell_changes(before: Rules, after: Rules, stack: Stack) -> PortChanges:
     """What opened and what closed between two times, whichever rules held it."""
-    old, new = _reach(before.values()), _reach(after.values())
+    return reach_changes(_reach(before.values()), _reach(after.values()), stack)
+
+
+def reach_changes(old: _Reach, new: _Reach, stack: Stack) -> PortChanges:
+    """The same, from what is open by protocol and source."""
     return _told(_minus(old, new), _minus(new, old), stack)
 
 

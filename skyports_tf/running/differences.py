@@ -7,11 +7,12 @@ set by us. What only the provider computes is no drift, and neither is a node th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from skyports_tf.model import PortChanges, ResourceCounts, Stack
+from skyports_tf.reach import union
 from skyports_tf.running.changes import (
     PORT_RULE,
     OpenRule,
@@ -22,7 +23,8 @@ from skyports_tf.running.changes import (
     rule_of,
     rule_of_key,
 )
-from skyports_tf.running.contents import cell_changes
+from skyports_tf.running.contents import cell_changes, reach_changes
+from skyports_tf.running.openings import openings_of
 from skyports_tf.running.ssh import SSH_RULE
 from skyports_tf.running.state import with_tasks
 
@@ -79,27 +81,47 @@ def differences_of(shown: _Json, stack: Stack, dynamic: frozenset[str]) -> Diffe
         )
         told = {address for address, (old, new) in pairs.items() if old != new}
     else:
-        changes = cell_changes(before, after, stack)
+        changes = _packed_changes(ports, shown, stack) or cell_changes(before, after, stack)
         told = {item["address"] for item in ports} if changes != PortChanges() else set()
     ours = _ConfiguredAttributes(shown.get("configuration") or {}, dynamic)
     objects = tuple(_objects((item for item in drifted if item["address"] not in told), ours))
-    held = {str(item["id"]) for item in _held(shown) if item.get("id")}
+    held = _ids(_held(shown))
     actions = [_action(item) for item in drifted if item["address"] in told]
     actions += [item.action for item in objects]
     return Differences(
         changes=changes,
         objects=objects,
-        held=frozenset(held | {str((item["change"].get("before") or {}).get("id")) for item in drifted}),
+        held=held | {str(_values(item, "before").get("id")) for item in drifted},
         is_empty=not held and not drifted,
         addresses=tuple(item["address"] for item in drifted),
         counts=ResourceCounts(update=actions.count("update"), delete=actions.count("delete")),
     )
 
 
+def _packed_changes(ports: Sequence[_Json], shown: _Json, stack: Stack) -> PortChanges | None:
+    """What rules that hold many ports opened and closed; None where their attributes do not tell."""
+    found = [(_values(item, "before"), _values(item, "after"), item["address"]) for item in ports]
+    if not all(openings_of(old) and (openings_of(new) or not new) for old, new, _ in found):
+        return None
+    drifted = {address for _, _, address in found}
+    rest = [
+        openings_of(item.get("values"))
+        for item in _held(shown)
+        if item.get("name") == PORT_RULE and item.get("address") not in drifted
+    ]
+    old = union([*rest, *(openings_of(values) for values, _, _ in found)])
+    new = union([*rest, *(openings_of(values) for _, values, _ in found)])
+    return reach_changes(old, new, stack)
+
+
+def _values(item: _Json, when: str) -> _Json:
+    return (item.get("change") or {}).get(when) or {}
+
+
 def held_ids(shown: _Json) -> frozenset[str]:
     """The ids of all that a state holds, from `terraform show -json` without a plan."""
     root = (shown.get("values") or {}).get("root_module") or {}
-    return frozenset(str(values["id"]) for values in _managed(root) if values.get("id"))
+    return _ids(_managed(root))
 
 
 def _asked(rule: OpenRule | None, stack: Stack) -> OpenRule | None:
@@ -226,6 +248,11 @@ def _expressions(module: _Json) -> Iterator[tuple[tuple[str, str], _Json]]:
         yield from _expressions(call.get("module") or {})
 
 
+def _ids(resources: Iterable[_Json]) -> frozenset[str]:
+    found = ((item.get("values") or {}).get("id") for item in resources)
+    return frozenset(str(name) for name in found if name)
+
+
 def _held(shown: _Json) -> Iterable[_Json]:
     values = (shown.get("prior_state") or {}).get("values") or {}
     return _managed(values.get("root_module") or {})
@@ -234,6 +261,6 @@ def _held(shown: _Json) -> Iterable[_Json]:
 def _managed(module: _Json) -> Iterator[_Json]:
     for item in module.get("resources") or ():
         if item.get("mode") == "managed":
-            yield item.get("values") or {}
+            yield item
     for child in module.get("child_modules") or ():
         yield from _managed(child)

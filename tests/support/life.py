@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -168,3 +169,12 @@ def opened_and_closed(changes: PortChanges) -> tuple[set[Open], set[Open]]:
     before = reach(changes.close) | reach(change.before for change in changes.change)
     after = reach(changes.open) | reach(change.after for change in changes.change)
     return after - before, before - after
+
+
+def lose_port(life: Life, port: int) -> dict[str, Any]:
+    """Delete one object that holds the port open, behind Terraform's back; gives the object."""
+    kind = life.facts["port_resource"]
+    holders = (item for item in life.cloud.objects(kind)[kind] if re.search(rf"\b{port}\b", json.dumps(item)))
+    item: dict[str, Any] = next(holders)
+    life.cloud.delete(kind, item["id"])
+    return item
