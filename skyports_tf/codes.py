@@ -51,6 +51,18 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Something of the stack is left after it was destroyed.",
         "Run destroy again; what is left is named.",
     ),
+    "group-held": (
+        "The ports are closed, but nodes or network interfaces still hold the group.",
+        "Stop what the message names (`sky down`), then run destroy again.",
+    ),
+    "left-over": (
+        "Something of the cluster is left in the cloud, by its name or its tag, and in no state.",
+        "Look at what the message names, and remove it; `sky down` removes what is SkyPilot's.",
+    ),
+    "not-swept": (
+        "The state is empty after a destroy, but the cloud could not be looked at.",
+        "Give the credentials the right to read, and run destroy again.",
+    ),
     # running other programs
     "skypilot-missing": (
         "SkyPilot is needed, and there is none that can be run.",

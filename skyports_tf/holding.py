@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from skyports_tf.bookkeeping import ledger_names
+from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.compilation import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lease import drop_lease, files_to_close, leases, locked_clusters, narrow_lease
-from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, close_stack, plan_close, plan_stack
+from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, plan_stack
 from skyports_tf.model import PortRule, Stack, StackClosed, StackPlan
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.recompile import recompile_stacks

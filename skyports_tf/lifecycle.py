@@ -1,4 +1,4 @@
-"""Plan, apply, close and watch a stack: the order of operations, and what came of them.
+"""Plan, apply and watch a stack: the order of operations, and what came of them.
 
 Each function works on one stack, tells its progress, and can be stopped by a signal at any
 moment: Terraform then saves its state, and `InterruptedRunError` is raised. They raise
@@ -9,10 +9,9 @@ there is none.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
-from skyports_tf.model import Stack, StackClosed, StackPlan, StackStatus
+from skyports_tf.diagnostics import FindingsError, TerraformError
+from skyports_tf.model import Stack, StackPlan, StackStatus
 from skyports_tf.running.changes import output_rules
 from skyports_tf.running.execution import (
     Execution,
@@ -24,14 +23,15 @@ from skyports_tf.running.execution import (
     silent,
 )
 from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
+from skyports_tf.running.repair import mend, repair
 from skyports_tf.running.state import (
+    is_unfinished,
     never_applied,
-    read_addresses,
     read_open_rules,
     read_outputs,
     status_of,
 )
-from skyports_tf.terraform import Flag, Run
+from skyports_tf.terraform import Flag
 
 __all__ = [
     "PLAN_FILE",
@@ -40,8 +40,6 @@ __all__ = [
     "ProgressEvent",
     "RunSettings",
     "apply_plan",
-    "close_stack",
-    "plan_close",
     "plan_closed",
     "plan_stack",
     "read_status",
@@ -50,9 +48,11 @@ __all__ = [
 
 def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
     """Plan what the stack's files ask for, and save the plan where it does anything."""
-    if not stack.rules and never_applied(paths_of(out, stack), stack):
+    paths = paths_of(out, stack)
+    if not stack.rules and never_applied(paths, stack) and not is_unfinished(paths):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
+        mend(execution)
         return make_plan(execution, out)
 
 
@@ -68,17 +68,6 @@ def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progres
         return make_plan(execution, out, flags=flags)
 
 
-def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
-    """Plan to remove all that the stack holds; the plan is empty where it holds nothing."""
-    if never_applied(paths_of(out, stack), stack):
-        return empty_plan(out, stack)
-    with execution_of(out, stack, settings, progress) as execution:
-        outputs = read_outputs(execution)
-        if not outputs and not read_addresses(execution):
-            return empty_plan(out, stack)
-        return make_plan(execution, out, outputs)
-
-
 def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progress = silent) -> StackStatus:
     """Apply exactly the saved plan, and give the status that comes of it.
 
@@ -87,23 +76,13 @@ def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progr
     if plan.plan_file is None:
         return read_status(out, plan.stack, settings)
     with execution_of(out, plan.stack, settings, progress) as execution:
-        record = apply_saved(execution, plan, "apply")
+        try:
+            record = apply_saved(execution, plan, "apply")
+        except TerraformError as error:
+            raise _explained(execution, error) from None
         outputs = record.outputs.values if record.outputs else read_outputs(execution)
         status = status_of(plan.stack, output_rules(outputs), outputs)
         return replace(status, warnings=execution.warnings(record))
-
-
-def close_stack(out: str, plan: StackPlan, settings: RunSettings, progress: Progress = silent) -> StackClosed:
-    """Apply a plan of `plan_close`, then prove that nothing is left.
-
-    Raises `FindingsError` that names what is left.
-    """
-    if plan.plan_file is None:
-        return StackClosed(plan.stack, plan.changes, plan.counts, verified_empty=True)
-    with execution_of(out, plan.stack, settings, progress) as execution:
-        record = apply_saved(execution, plan, "destroy")
-        _prove_empty(execution)
-        return StackClosed(plan.stack, plan.changes, plan.counts, True, execution.warnings(record))
 
 
 def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
@@ -126,18 +105,20 @@ def _can_be_closed(execution: Execution) -> bool:
         return False
 
 
-def _prove_empty(execution: Execution) -> None:
-    def plan(hear: Any) -> Run:
-        return execution.terraform.plan(
-            on_event=hear, destroy=True, detailed_exitcode=True, **execution.flags
-        )
+def _explained(execution: Execution, error: TerraformError) -> TerraformError:
+    """The error of an apply, after what it has made all the same was taken into the state.
 
-    run = execution.stream("verify", plan, ok=(0, 2))
-    left = sorted({change.resource.address for change in run.record.planned} | set(read_addresses(execution)))
-    if run.code == 0 and not left:
-        return
-    message = f"{execution.stack.name}: still there after destroy: {', '.join(left) or 'outputs'}"
-    raise FindingsError(Diagnostic("still-open", message, help="run destroy again"))
+    Where something is in the way, an earlier run has made it whose state was lost, or SkyPilot has.
+    """
+    if not execution.failed_creations:
+        return error
+    try:
+        if repair(execution):
+            way_out = "what was made all the same is in the state now: run the same command again"
+            return TerraformError(replace(error.diagnostics[0], help=way_out), error.output)
+    except (TerraformError, FindingsError):
+        pass  # the first error is the one to tell
+    return error
 
 
 def _first_words(error: TerraformError) -> str:

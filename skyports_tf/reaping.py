@@ -11,13 +11,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
+from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.deadlines import close_expired
 from skyports_tf.diagnostics import FindingsError, SkyportsError
 from skyports_tf.holding import drop_abandoned, forget_files, settle_stack
 from skyports_tf.lease import Lease, leases, locked_clusters
 from skyports_tf.ledger import read_stack
 from skyports_tf.life import Life, Sighting, SkyWord, judge, update_mark
-from skyports_tf.lifecycle import Progress, apply_plan, close_stack, plan_close, plan_stack
+from skyports_tf.lifecycle import Progress, apply_plan, plan_stack
 from skyports_tf.model import Stack, StackPlan
 from skyports_tf.reaped import (
     ClusterReaped,

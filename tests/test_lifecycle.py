@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.diagnostics import TerraformError
 from skyports_tf.lifecycle import (
     PLAN_FILE,
     RunSettings,
     apply_plan,
-    close_stack,
-    plan_close,
     plan_stack,
     read_status,
 )

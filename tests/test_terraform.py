@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from skyports_tf import terraform as terraform_module
+from skyports_tf.closing import plan_close
 from skyports_tf.diagnostics import FindingsError, ProgramMissingError, TerraformError
-from skyports_tf.lifecycle import RunSettings, plan_close, plan_stack, read_status
+from skyports_tf.lifecycle import RunSettings, plan_stack, read_status
 from skyports_tf.running.child import Signals
 from skyports_tf.terraform import Program, Terraform, find_program
 from tests.support.stacks import aws_stack, rule, write_local_stack, write_program

@@ -9,12 +9,28 @@ import click
 
 from skyports_tf.cli.configuration import answer_failures, session_config
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
-from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
+from skyports_tf.cli.options import (
+    cluster_names,
+    json_option,
+    lock_timeout_option,
+    out_option,
+    timeout_option,
+    yes_option,
+)
+from skyports_tf.cli.running import (
+    Outcome,
+    agree,
+    announced,
+    explain_failures,
+    filled,
+    run_each,
+    run_settings,
+)
+from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.config import Config
 from skyports_tf.deadlines import has_deadlines
 from skyports_tf.diagnostics import FindingsError
-from skyports_tf.lifecycle import Progress, RunSettings, close_stack, plan_close
+from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
@@ -26,22 +42,29 @@ DECLINED = 1
 @click.command()
 @cluster_names(required=True)
 @yes_option
+@timeout_option
 @lock_timeout_option
 @out_option
 @json_option
 @pass_session
 def destroy(
-    session: Session, clusters: tuple[str, ...], yes: bool, lock_timeout: str, out: str | None
+    session: Session,
+    clusters: tuple[str, ...],
+    yes: bool,
+    timeout: float,
+    lock_timeout: str,
+    out: str | None,
 ) -> int:
     """Close a cluster's ports and prove that nothing is left.
 
-    Rules go first, then groups. CLUSTER... are names of clusters, or folders of stacks.
+    Rules go first, then groups; a group that nodes still hold is waited for. CLUSTER... are names of
+    clusters, or folders of stacks.
     """
     answer_failures(session, out)
     config = session_config(session)
     tree = out or config.out
     settings = run_settings(config, lock_timeout)
-    stacks = find_stacks(tree, clusters)
+    stacks = [filled(stack, config) for stack in find_stacks(tree, clusters)]
     planned = _plan_all(session, tree, stacks, settings)
     open_plans = [plan for plan in planned.results if plan.counts.any]
     if open_plans and not session.json:
@@ -51,7 +74,7 @@ def destroy(
     if open_plans and not agree(session, yes, "Close these ports?", "closed"):
         explain_failures(session, planned.failures)
         return DECLINED
-    closed = _close_all(session, tree, planned, settings)
+    closed = _close_all(session, tree, planned, (settings, timeout))
     return _finish(session, tree, planned, with_new_deadlines(tree, closed, config))
 
 
@@ -65,11 +88,13 @@ def _plan_all(
 
 
 def _close_all(
-    session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
+    session: Session, out: str, planned: Outcome[StackPlan], how: tuple[RunSettings, float]
 ) -> Outcome[StackClosed]:
+    settings, timeout = how
+
     def step(plan: StackPlan, progress: Progress) -> StackClosed:
         heard = announced(progress, plan.stack, "destroy") if plan.counts.any else progress
-        return close_stack(out, plan, settings, heard)
+        return close_stack(out, plan, settings, heard, timeout)
 
     return run_each(session, planned.results, step)
 

@@ -12,7 +12,8 @@ from skyports_tf.cli.configuration import session_config
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.destroy import stacks_json, with_new_deadlines
 from skyports_tf.cli.options import ClosingOptions, closing_options, cluster_names, yes_option
-from skyports_tf.cli.running import agree, announced, run_each, run_settings, worst_code
+from skyports_tf.cli.running import agree, announced, filled, run_each, run_settings, worst_code
+from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.config import DEFAULT_OUT, Config
 from skyports_tf.diagnostics import (
     Diagnostic,
@@ -22,7 +23,7 @@ from skyports_tf.diagnostics import (
     SkyportsError,
 )
 from skyports_tf.lease import leases
-from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, close_stack, plan_close, plan_closed
+from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, plan_closed
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.rules import port_texts
@@ -53,8 +54,8 @@ def down(
     config = session_config(session)
     sky = None if no_sky else find_sky(config.sky_binary, os.environ)
     out = options.out or config.out
-    shutdown = _Shutdown(session, config, out, run_settings(config, options.lock_timeout))
-    shutdown.stacks = [_filled(stack, config) for stack in find_stacks(out, clusters)]
+    shutdown = _Shutdown(session, config, out, run_settings(config, options.lock_timeout), options.timeout)
+    shutdown.stacks = [filled(stack, config) for stack in find_stacks(out, clusters)]
     shutdown.plan()
     if not shutdown.failures:
         if not shutdown.agree(yes, sky):
@@ -74,6 +75,7 @@ class _Shutdown:
     config: Config
     out: str
     settings: RunSettings
+    timeout: float
     stacks: list[Stack] = field(default_factory=list)
     plans: list[StackPlan] = field(default_factory=list)
     closed: list[StackClosed] = field(default_factory=list)
@@ -181,7 +183,7 @@ class _Shutdown:
         def step(stack: Stack, progress: Progress) -> StackClosed:
             heard = announced(progress, stack, "destroy")
             plan = plan_close(self.out, stack, self.settings, heard)
-            closed = close_stack(self.out, plan, self.settings, heard)
+            closed = close_stack(self.out, plan, self.settings, heard, self.timeout)
             # what step one has closed belongs to the answer
             first = before[stack.directory]
             return replace(closed, changes=first.changes, counts=first.counts)
@@ -241,15 +243,6 @@ class _Shutdown:
         self.steps.append(Step(name, state, detail, cluster))
         if not self.session.json:
             self._say(step_text(self.steps[-1]))
-
-
-def _filled(stack: Stack, config: Config) -> Stack:
-    from skyports_tf.stacks import fill_stack
-
-    try:
-        return fill_stack(stack, config)
-    except (FindingsError, KeyError):
-        return stack
 
 
 def _shut_down(sky: str, cluster: str, hear: Callable[[str], None]) -> tuple[StepState, str]:

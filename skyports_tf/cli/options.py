@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from skyports_tf.cli.console import Session
+
+_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -78,10 +81,30 @@ lock_timeout_option = click.option(
 )
 
 
+def read_duration(_context: click.Context, _option: click.Parameter, value: str) -> float:
+    """The seconds of a length of time such as 90s, 15m or 1h30m, as the callback of an option."""
+    found = _DURATION.fullmatch(value) if value else None
+    if not found:
+        raise click.BadParameter(f"{value!r} is no duration such as 90s, 15m or 1h30m.")
+    hours, minutes, seconds = (int(number or 0) for number in found.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+timeout_option = click.option(
+    "--timeout",
+    callback=read_duration,
+    default="15m",
+    metavar="DURATION",
+    show_default=True,
+    help="How long to wait for a group that nodes still hold.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ClosingOptions:
-    """How a cluster is shut down: `out` is None where the config decides."""
+    """How a cluster is shut down: `out` is None where the config decides, `timeout` is in seconds."""
 
+    timeout: float
     lock_timeout: str
     out: str | None
 
@@ -96,7 +119,7 @@ def closing_options(verb: Callable[..., int]) -> Callable[..., int]:
         return verb(*args, options=given, **values)
 
     wrapped: Callable[..., int] = packed
-    for option in (json_option, out_option, lock_timeout_option):
+    for option in (json_option, out_option, lock_timeout_option, timeout_option):
         wrapped = option(wrapped)
     return wrapped
 

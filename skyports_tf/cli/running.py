@@ -68,6 +68,16 @@ def announced(progress: Progress, stack: Stack, phase: Phase) -> Progress:
     return progress
 
 
+def filled(stack: Stack, config: Config) -> Stack:
+    """A stack of a ledger with what the config adds; as it is where the config does not know its cloud."""
+    from skyports_tf.stacks import fill_stack  # what compiles takes a while to load
+
+    try:
+        return fill_stack(stack, config)
+    except (FindingsError, KeyError):
+        return stack
+
+
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:
     """How Terraform is to run."""
     return RunSettings(config.terraform_binary, lock_timeout, catalog=config.catalog)

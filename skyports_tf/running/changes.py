@@ -101,7 +101,9 @@ def state_rules(shown: Mapping[str, Any], stack: Rules) -> dict[str, OpenRule]:
     rule that is there is never left out.
     """
     root = (shown.get("values") or {}).get("root_module") or {}
-    found = ((str(item.get("index")), item.get("values")) for item in _resources(root) if _is_port_rule(item))
+    found = (
+        (str(item.get("index")), item.get("values")) for item in resources_of(root) if _is_port_rule(item)
+    )
     return {key: rule_of(values) or stack.get(key) or rule_of_key(key) for key, values in found}
 
 
@@ -260,7 +262,8 @@ def _is_port_rule(resource: Mapping[str, Any]) -> bool:
     return resource.get("name") == PORT_RULE and resource.get("mode") != "data"
 
 
-def _resources(module: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def resources_of(module: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The resources of a module in `terraform show -json`, and of the modules that it calls."""
     yield from module.get("resources") or ()
     for child in module.get("child_modules") or ():
-        yield from _resources(child)
+        yield from resources_of(child)

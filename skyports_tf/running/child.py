@@ -35,15 +35,17 @@ class Signals:
     """The signal that asked us to stop, if one did; set by the handlers of `watch_signals`.
 
     `on_stop` is called once when a signal finds a child running; `is_busy` says whether the
-    child would lose something if it were told now.
+    child would lose something if it were told now. A child that still runs at `deadline`, a time
+    of the monotonic clock, is told as well.
     """
 
-    __slots__ = ("_count", "_since", "is_busy", "on_stop", "received")
+    __slots__ = ("_count", "_since", "deadline", "is_busy", "on_stop", "received")
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.on_stop: Callable[[], None] = lambda: None
         self.is_busy: Callable[[], bool] = lambda: False
+        self.deadline: float | None = None
         self._count = 0
         self._since = 0.0
 
@@ -55,8 +57,10 @@ class Signals:
 
     def is_due(self) -> bool:
         """Whether the child is to be told: at once, unless it is busy and there is patience left."""
+        if self.received is None:
+            return self.deadline is not None and time.monotonic() >= self.deadline
         impatient = self._count > 1 or time.monotonic() - self._since > _PATIENCE_SECONDS
-        return self.received is not None and (impatient or not self.is_busy())
+        return impatient or not self.is_busy()
 
     def check(self, doing: str, way_on: str = "run the same command again to go on") -> None:
         """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
@@ -17,8 +19,12 @@ from skyports_tf.running.initialization import StackPaths, needs_init, run_init
 from skyports_tf.running.stream import Event, Record, Step
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
+#: Files that stand in a stack's folder for the moment of a repair.
+REPAIR_FILES: Final = ("skyports_repair.tf", "skyports_repair_override.tf")
+
 Phase = Literal["init", "probe", "plan", "apply", "destroy", "verify"]
 
+_POLL_SECONDS = 0.1
 _CHANGING = frozenset({"create", "update", "delete"})
 _NO_TIMEOUT = frozenset({"", "0", "0s"})
 # Terraform's and OpenTofu's advice in every error that init can mend
@@ -54,6 +60,12 @@ class ProgressEvent:
 
 
 Progress: TypeAlias = Callable[[ProgressEvent], None]
+
+
+def remove_repair_files(folder: Path) -> None:
+    """Remove from a stack's folder what a repair has put there, or one that was killed has left."""
+    for name in REPAIR_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def silent(event: ProgressEvent) -> None:
@@ -154,6 +166,27 @@ class Execution:
             raise self.failure(run)
         return run
 
+    @contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Stop what Terraform does in the block at `deadline`, a time of the monotonic clock."""
+        self._signals.deadline = deadline
+        try:
+            yield
+        finally:
+            self._signals.deadline = None
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but for a signal: then raise `InterruptedRunError`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._signals.check(self.stack.name)
+            time.sleep(min(_POLL_SECONDS, seconds))
+
+    @property
+    def failed_creations(self) -> tuple[str, ...]:
+        """The addresses of what could not be made, or was cut off while it was made."""
+        return tuple(self._creations.failed)
+
     def attempt(self, call: Callable[[], Run], prepare: Callable[[], Run]) -> Run:
         """Run a command of a folder of its own, after `prepare` where that is what Terraform asks for.
 
@@ -223,6 +256,7 @@ def execution_of(out: str, stack: Stack, settings: RunSettings, progress: Progre
     if not paths.folder.is_dir():
         message = f"the folder of stack {stack.name} does not exist"
         raise FindingsError(Diagnostic("stack-missing", message, path=f"{out}/{stack.directory}"))
+    remove_repair_files(paths.folder)
     with watch_signals(stack.name) as signals:
         execution = Execution(stack, paths, settings, progress, signals)
         execution.prepare()

@@ -71,19 +71,13 @@ class Probe:
     unknown: frozenset[str] = frozenset()
 
 
-def can_probe(execution: Execution) -> bool:
-    """Whether the stack's cloud has a probe."""
-    return (execution.catalog.load(execution.stack.cloud).folder / "probe").is_dir()
-
-
 def read_probe(execution: Execution) -> Probe | None:
     """Look what the cloud has of the stack's cluster; None where the cloud has no probe.
 
-    Raises `TerraformError` where it cannot be read: then nothing is known.
+    The stack has its names (`fill_stack`), else there is nothing to look for. Raises
+    `TerraformError` where the cloud cannot be read: then nothing is known.
     """
-    from skyports_tf.render import render_probe  # Jinja takes a while, and few verbs need it
-
-    text = render_probe(execution.stack, execution.catalog)
+    text = _probe_text(execution)
     if text is None:
         return None
     execution.tell("probe", "Looking at what is there")
@@ -113,6 +107,15 @@ def probe_of(outputs: Mapping[str, Any]) -> Probe:
         ),
         unknown=frozenset(name for name in FACETS if outputs.get(name) is None),
     )
+
+
+def _probe_text(execution: Execution) -> str | None:
+    stack, catalog = execution.stack, execution.catalog
+    if stack.cloud not in catalog.managed() or not stack.names:
+        return None
+    from skyports_tf.render import render_probe  # Jinja takes a while, and few verbs need it
+
+    return render_probe(stack, catalog)
 
 
 def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:

@@ -19,6 +19,7 @@ from skyports_tf.running.changes import (
     is_content_key,
     nodes_of,
     output_rules,
+    resources_of,
     stack_rules,
     state_rules,
 )
@@ -27,6 +28,8 @@ from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import StackPaths, writing
 from skyports_tf.terraform import read_json
 
+# `id` alone is often not what a provider imports by
+_ID_ATTRIBUTES = ("id", "security_group_rule_id", "arn", "self_link")
 _MARK = "skyports.unfinished"
 _LOCAL_STATES = ("terraform.tfstate", "terraform.tfstate.d", "terraform.tfstate.backup")
 
@@ -85,6 +88,18 @@ def read_addresses(execution: Execution) -> tuple[str, ...]:
     if run.code == 1 and "No state file was found" not in run.words:
         raise execution.failure(run)
     return tuple(line for line in run.stdout.splitlines() if line and not _is_data(line))
+
+
+def state_objects(shown: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """The addresses of what a state holds, and the ids by which it can be imported.
+
+    `shown` is `terraform show -json` without a plan.
+    """
+    root = (shown.get("values") or {}).get("root_module") or {}
+    found = [item for item in resources_of(root) if item.get("mode") != "data"]
+    values = [item.get("values") or {} for item in found]
+    identifiers = {str(value[name]) for value in values for name in _ID_ATTRIBUTES if value.get(name)}
+    return frozenset(str(item.get("address")) for item in found), frozenset(identifiers)
 
 
 def _is_data(address: str) -> bool:

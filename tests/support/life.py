@@ -18,11 +18,10 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
+from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.lifecycle import (
     RunSettings,
     apply_plan,
-    close_stack,
-    plan_close,
     plan_closed,
     plan_stack,
     read_status,

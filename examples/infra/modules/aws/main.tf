@@ -55,6 +55,9 @@ resource "aws_vpc_security_group_ingress_rule" "port" {
     each.value.referenced_security_group_id == null ? "Port of SkyPilot cluster ${var.cluster}" : null
   )
   tags = local.tags
+
+  # ports close before the group is taken from the nodes, whose network interfaces may be busy
+  depends_on = [aws_network_interface_sg_attachment.node]
 }
 
 # The rules below are what SkyPilot itself gives a group that nodes are launched in.

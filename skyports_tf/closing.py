@@ -1,0 +1,179 @@
+"""Close a stack for good: rules first, then what binds them to nodes, then groups, and the proof.
+
+As in `lifecycle`, each function works on one stack, tells its progress and can be stopped by a
+signal at any moment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
+from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
+from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
+from skyports_tf.running.probe import Leftover, Probe, read_probe
+from skyports_tf.running.repair import mend
+from skyports_tf.running.state import (
+    is_unfinished,
+    mark_finished,
+    never_applied,
+    read_addresses,
+    read_outputs,
+)
+from skyports_tf.terraform import Run
+
+#: How long a destroy waits for nodes that hold a group; as long as the AWS provider does by itself.
+WAIT_SECONDS = 15 * 60.0
+_PAUSE_SECONDS = 5.0
+
+
+def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
+    """Plan to remove all that the stack holds; the plan is empty where it holds nothing.
+
+    What an interrupted apply has left behind is taken into the state first. `stack` has its names
+    (`fill_stack`).
+    """
+    if _was_never_applied(out, stack):
+        return empty_plan(out, stack)
+    with execution_of(out, stack, settings, progress) as execution:
+        mend(execution)
+        outputs = read_outputs(execution)
+        if not outputs and not read_addresses(execution):
+            mark_finished(execution.paths)
+            return empty_plan(out, stack)
+        return make_plan(execution, out, outputs)
+
+
+def close_stack(
+    out: str,
+    plan: StackPlan,
+    settings: RunSettings,
+    progress: Progress = silent,
+    wait_seconds: float = WAIT_SECONDS,
+) -> StackClosed:
+    """Apply a plan of `plan_close`, then prove that nothing is left in the state or in the cloud.
+
+    A group that nodes still hold is waited for, `wait_seconds` long. Raises `FindingsError` that
+    names what holds it, or what is left.
+    """
+    if plan.plan_file is None:
+        return StackClosed(plan.stack, plan.changes, plan.counts, verified_empty=True)
+    with execution_of(out, plan.stack, settings, progress) as execution:
+        warnings = _destroy(execution, out, plan, time.monotonic() + wait_seconds)
+        warnings += tuple(_prove_empty(execution))
+        return StackClosed(plan.stack, plan.changes, plan.counts, True, warnings)
+
+
+def _was_never_applied(out: str, stack: Stack) -> bool:
+    paths = paths_of(out, stack)
+    return never_applied(paths, stack) and not is_unfinished(paths)
+
+
+# -- waiting for what holds a group ------------------------------------------------------
+
+
+def _destroy(execution: Execution, out: str, plan: StackPlan, deadline: float) -> tuple[Diagnostic, ...]:
+    """Apply the plan, and what is left of it again, until nothing holds the groups any more."""
+    current = plan
+    while True:
+        try:
+            with execution.until(deadline):
+                return execution.warnings(apply_saved(execution, current, "destroy"))
+        except TerraformError as error:
+            _wait_or_raise(execution, error, deadline)
+        current = make_plan(execution, out, read_outputs(execution))
+
+
+def _wait_or_raise(execution: Execution, error: TerraformError, deadline: float) -> None:
+    """Wait a little where something holds a group; else, or where time is up, say what there is to say."""
+    late = time.monotonic() >= deadline
+    holders = _holders(execution)
+    if not holders and not late:
+        raise error
+    if late:
+        raise FindingsError(_held(execution, holders)) from error
+    execution.tell("destroy", f"Waiting: the group is held by {', '.join(holders)}")
+    execution.pause(min(_PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _holders(execution: Execution) -> tuple[str, ...]:
+    try:
+        probe = read_probe(execution)
+    except TerraformError:
+        return ()
+    return probe.holders if probe else ()
+
+
+def _held(execution: Execution, holders: tuple[str, ...]) -> Diagnostic:
+    name, cluster = execution.stack.name, execution.stack.cluster
+    if not holders:
+        left = ", ".join(read_addresses(execution))
+        message = f"{name}: the time is up, and this is not gone yet: {left}"
+        return Diagnostic("still-open", message, help="run destroy again, with a longer --timeout")
+    message = f"{name}: the ports are closed, but the group cannot go: it is held by {', '.join(holders)}"
+    way_out = f"stop what holds it (`sky down {cluster}`), then run destroy again; --timeout waits longer"
+    return Diagnostic("group-held", message, help=way_out)
+
+
+# -- the proof ---------------------------------------------------------------------------
+
+
+def _prove_empty(execution: Execution) -> Iterator[Diagnostic]:
+    """Raise `FindingsError` for what is left of ours; give a warning for what is there of others."""
+    left = sorted(read_addresses(execution))
+    if left:
+        raise FindingsError(_still_there(execution, left))
+    probe, blind = _look(execution)
+    if probe is None:
+        _plan_nothing(execution)
+        yield from blind
+        return
+    ours = [item for item in probe.leftovers if item.is_ours]
+    if ours:
+        raise FindingsError([_left_over(execution, item) for item in ours])
+    for item in probe.leftovers:
+        yield replace(_left_over(execution, item), severity="warning")
+
+
+def _look(execution: Execution) -> tuple[Probe | None, list[Diagnostic]]:
+    """The probe, or a warning where the cloud could not be looked at."""
+    try:
+        return read_probe(execution), []
+    except TerraformError as error:
+        message = f"{execution.stack.name}: the state is empty, but the cloud could not be looked at"
+        words = " ".join(error.output.split())
+        return None, [Diagnostic("not-swept", message, help=words or None, severity="warning")]
+
+
+def _plan_nothing(execution: Execution) -> None:
+    """Where the cloud cannot be looked at, Terraform at least has nothing more to destroy."""
+
+    def plan(hear: Any) -> Run:
+        return execution.terraform.plan(
+            on_event=hear, destroy=True, detailed_exitcode=True, **execution.flags
+        )
+
+    run = execution.stream("verify", plan, ok=(0, 2))
+    left = sorted({change.resource.address for change in run.record.planned})
+    if run.code != 0 or left:
+        raise FindingsError(_still_there(execution, left))
+
+
+def _still_there(execution: Execution, addresses: list[str]) -> Diagnostic:
+    message = f"{execution.stack.name}: still there after destroy: {', '.join(addresses) or 'outputs'}"
+    return Diagnostic("still-open", message, help="run destroy again")
+
+
+def _left_over(execution: Execution, item: Leftover) -> Diagnostic:
+    whose = "bears the mark of this cluster" if item.is_ours else "is none of ours"
+    message = f"{execution.stack.name}: {item.kind} {item.id} ({item.name}) is left in the cloud; it {whose}"
+    way_out = (
+        "no state knows it: remove it in the cloud, once you have looked at it"
+        if item.is_ours
+        else f"`sky down {execution.stack.cluster}` removes what SkyPilot has made"
+    )
+    return Diagnostic("left-over", message, help=way_out)

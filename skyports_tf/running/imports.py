@@ -1,0 +1,118 @@
+"""What is there already, as import blocks: objects by their addresses, rules by what they open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from skyports_tf.hcl import quote
+from skyports_tf.model import PackedRule, Protocol, Stack
+from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.running.probe import LiveRule
+from skyports_tf.sources import Source, SourceError, parse_source
+
+_NAME = r"[a-z_][a-z0-9_]*"
+_ADDRESS = re.compile(rf'(?P<path>{_NAME}(?:\.{_NAME})+)(?:\[(?P<key>[0-9]+|".*")\])?', re.DOTALL)
+
+_Reach: TypeAlias = "frozenset[tuple[str, str, PortSet]]"
+
+
+def imports_text(objects: Mapping[str, str]) -> str:
+    """An import block for each address and id, sorted; empty where there are none.
+
+    Raises `ValueError` for an address of another form than ours.
+    """
+    blocks = [
+        f"import {{\n  to = {_target(address)}\n  id = {quote(identifier)}\n}}\n"
+        for address, identifier in sorted(objects.items())
+    ]
+    return "\n".join(blocks)
+
+
+def address_of(rule: LiveRule, key: str) -> str:
+    """The address of the resource that holds a rule under `key` in the stack."""
+    return f'{rule.address}["{key}"]'
+
+
+def packed_live(stack: Stack, rules: Iterable[LiveRule], held: Iterable[str] = ()) -> dict[str, PackedRule]:
+    """The port rules among `rules` as the stack would hold them, by their ids.
+
+    One that opens just what a rule of the stack opens is that rule, with its key, unless the state
+    has one of that key (`held`); any other gets a key by what it opens. What a stack cannot say
+    (all protocols, say) is left out.
+    """
+    held_keys = set(held)
+    known = {_reach_of(rule): rule for rule in stack.packed if rule.key not in held_keys}
+    taken = {rule.key for rule in stack.packed} | held_keys
+    found: dict[str, PackedRule] = {}
+    for identifier, members in sorted(_by_id(rules).items()):
+        packed = _packed(members)
+        if packed is None:
+            continue
+        same = known.pop(_reach_of(packed), None)
+        found[identifier] = same or _with_free_key(packed, taken)
+    return found
+
+
+def key_of(address: str) -> str | None:
+    """The for_each key in an address; None where it has none."""
+    found = _ADDRESS.fullmatch(address)
+    key = found["key"] if found else None
+    return key[1:-1] if key and not key.isdecimal() else None
+
+
+def _target(address: str) -> str:
+    found = _ADDRESS.fullmatch(address)
+    if not found:
+        raise ValueError(f"no address of ours: {address!r}")
+    key = found["key"]
+    if key is None or key.isdecimal():
+        return address
+    return f"{found['path']}[{quote(key[1:-1])}]"
+
+
+def _by_id(rules: Iterable[LiveRule]) -> dict[str, list[LiveRule]]:
+    found: dict[str, list[LiveRule]] = {}
+    for rule in rules:
+        if rule.key is None:
+            found.setdefault(rule.id, []).append(rule)
+    return found
+
+
+def _packed(members: Iterable[LiveRule]) -> PackedRule | None:
+    """The rule that holds the ports and sources of all members, which are one object."""
+    ports: dict[Protocol, PortSet] = {}
+    sources: dict[Source, None] = {}
+    for member in members:
+        protocol, first, last, text = member.opens.opening
+        try:
+            source = parse_source(text)
+            opened = PortSet((PortRange(first, last),))
+        except (SourceError, ValueError):
+            return None
+        if protocol not in ("tcp", "udp"):
+            return None
+        spoken: Protocol = "tcp" if protocol == "tcp" else "udp"
+        ports[spoken] = ports.get(spoken, PortSet()) | opened
+        sources[source] = None
+    ordered = sorted(sources, key=lambda source: source.sort_key)
+    (protocol, opened) = next(iter(sorted(ports.items())))
+    key = f"{protocol}-{next(iter(opened)).first}@{ordered[0]}"
+    return PackedRule(key, tuple(sorted(ports.items())), tuple(ordered))
+
+
+def _with_free_key(rule: PackedRule, taken: set[str]) -> PackedRule:
+    key, number = rule.key, 1
+    while key in taken:
+        number += 1
+        key = f"{rule.key}-{number}"
+    taken.add(key)
+    return replace(rule, key=key)
+
+
+def _reach_of(rule: PackedRule) -> _Reach:
+    return frozenset(
+        (protocol, str(source), ports) for protocol, ports in rule.ports for source in rule.sources
+    )
