@@ -94,16 +94,15 @@ def due_of(
     kept = [entry for entry in stack.entries if entry.file not in forgotten]
     rest, _ = close_expired(kept, now)
     wanted = list(stack_rules(replace(stack, rules=pack_rules(rest))).values())
-    left = (grant for entry in stack.entries if entry not in kept for grant in _grants_of(entry))
     over = (grant for entry in rest for grant in _grants_of(entry) if grant.closed)
-    found: dict[Why, list[OpenRule]] = {
-        "abandoned": rules_without(common_rules(opens, _rules_of(left)), wanted),
-        "expired": rules_without(common_rules(opens, _rules_of(over)), wanted),
-    }
+    expired = rules_without(common_rules(opens, _rules_of(over)), wanted)
+    # an earlier try may have come as far as the ledger: then it no longer says what the files opened
+    abandoned = rules_without(rules_without(opens, wanted), expired) if forgotten else []
+    found: dict[Why, list[OpenRule]] = {"abandoned": abandoned, "expired": expired}
     close = told_rules([rule for rules in found.values() for rule in rules], stack)
     why = tuple(reason for reason, rules in found.items() if rules)
-    expired = group_rules(told_rules(found["expired"], stack))
-    return StackReaped(stack, why, PortChanges(close=group_rules(close)), expired)
+    over_rules = group_rules(told_rules(expired, stack))
+    return StackReaped(stack, why, PortChanges(close=group_rules(close)), over_rules)
 
 
 def abandoned_files(known: Sequence[Lease]) -> tuple[str, ...]:

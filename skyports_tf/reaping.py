@@ -69,19 +69,20 @@ class _Reaper:
         """Look at every stack of the cluster, then reap those in `directories`."""
         answer, out = self.answer, self.request.out
         known = leases(out, answer.cluster)
-        answer.forgotten = abandoned_files(known)
         stacks = stacks_of(out, answer.cluster)
+        chosen = [stack for stack in stacks if stack.directory in directories]
+        if len(chosen) == len(stacks):
+            # the files of a run may have opened ports in every stack of the cluster
+            answer.forgotten = abandoned_files(known)
         for stack in stacks:
             self._attempt(self._look, stack)
         if answer.interrupted:
             return answer
         answer.life = self._judge(stacks, known)
-        chosen = [stack for stack in stacks if stack.directory in directories]
         if answer.forgotten and self.request.acting:
             self._attempt(self._forget, answer.forgotten)
         for stack in chosen:
             self._attempt(self._reap_stack, stack)
-        # the files of a run may have opened ports in every stack of the cluster
         if self.request.acting and len(chosen) == len(stacks) and not answer.failures:
             drop_abandoned(out, {answer.cluster: answer.forgotten})
         return answer

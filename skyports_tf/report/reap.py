@@ -91,7 +91,7 @@ def _block(item: ClusterReaped) -> str:
         f"{style(item.cluster, 'bold')}  {style(life.state, _LOOKS[life.state])}  {visible(life.reason)}"
     ]
     if item.forgotten:
-        lines.append(f"  taken out of the ledger: {visible(', '.join(item.forgotten))}")
+        lines.append(f"  a killed `run` had opened the ports of {visible(', '.join(item.forgotten))}")
     for stack in item.stacks:
         lines += _stack_lines(stack)
     return "\n".join(lines)
