@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, TerraformError
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack
 from skyports_tf.running.changes import group_rules
@@ -21,7 +20,6 @@ from skyports_tf.running.probe import LiveRule, Probe, read_probe
 from skyports_tf.running.state import never_applied
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Message, Record
-from skyports_tf.stacks import fill_stack
 from skyports_tf.terraform import read_json
 
 # a refresh-only plan fails where a resource with a postcondition is gone; a whole plan does not
@@ -59,14 +57,12 @@ class StackDrift:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def find_drift(
-    out: str, stack: Stack, config: Config, settings: RunSettings, progress: Progress = silent
-) -> StackDrift:
-    """How the cloud differs from the state of `stack`.
+def find_drift(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackDrift:
+    """How the cloud differs from the state of `stack`, which has its names (`fill_stack`).
 
     Raises `TerraformError` where the state or the cloud cannot be read: then nothing is known.
     """
-    with execution_of(out, fill_stack(stack, config), settings, progress) as execution:
+    with execution_of(out, stack, settings, progress) as execution:
         found, record = NOTHING, Record()
         if not never_applied(execution.paths, stack):
             found, record = _refresh(execution)

@@ -28,7 +28,7 @@ Why = Literal["gone", "abandoned", "expired"]
 class ReapRequest:
     """What is to be done with the tree `out`; `acting` is false where nothing may be closed.
 
-    `marks` is the folder of the marks.
+    `marks` is the folder of the marks, `wait_seconds` how long a held group is waited for.
     """
 
     out: str
@@ -37,6 +37,7 @@ class ReapRequest:
     now: datetime
     grace: timedelta
     marks: Path
+    wait_seconds: float
     acting: bool = True
 
 

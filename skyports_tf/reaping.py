@@ -137,7 +137,7 @@ class _Reaper:
         """Remove all that the stack of a gone cluster holds."""
         request, stack = self.request, self._filled(self._current(due.stack))
         plan = plan_close(request.out, stack, request.settings, self.progress)
-        closed = close_stack(request.out, plan, request.settings, self.progress)
+        closed = close_stack(request.out, plan, request.settings, self.progress, request.wait_seconds)
         warnings = list(closed.warnings)
         try:
             reset_expiry(request.out, stack, request.config)

@@ -9,7 +9,7 @@ import click
 from skyports_tf.cli.configuration import answer_failures, session_config
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option
-from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
+from skyports_tf.cli.running import Outcome, announced, explain_failures, filled, run_each, run_settings
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.drift import StackDrift, find_drift
 from skyports_tf.lifecycle import Progress
@@ -46,7 +46,7 @@ def drift(
     stacks = find_stacks(tree, clusters)
 
     def step(stack: Stack, progress: Progress) -> StackDrift:
-        return find_drift(tree, stack, config, settings, announced(progress, stack, "plan"))
+        return find_drift(tree, filled(stack, config), settings, announced(progress, stack, "plan"))
 
     found = run_each(session, stacks, step)
     drifts = _every_one(stacks, found.results)

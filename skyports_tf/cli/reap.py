@@ -16,7 +16,13 @@ import click
 
 from skyports_tf.cli.configuration import find_user_hash, session_config, time_now
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
-from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option
+from skyports_tf.cli.options import (
+    cluster_names,
+    json_option,
+    lock_timeout_option,
+    out_option,
+    timeout_option,
+)
 from skyports_tf.cli.progress import progress_display
 from skyports_tf.cli.running import explain_failures, run_settings
 from skyports_tf.config import Config
@@ -70,6 +76,7 @@ def _read_grace(_context: click.Context, _option: click.Parameter, value: str) -
     type=click.Path(),
     help="Where to note since when a cluster has no nodes.  [default: in the tree's data folder]",
 )
+@timeout_option
 @lock_timeout_option
 @out_option
 @json_option
@@ -98,6 +105,7 @@ class _Options:
     dry_run: bool
     no_sky: bool
     marks: str | None
+    timeout: float
     lock_timeout: str
 
     @property
@@ -131,6 +139,7 @@ class _Call:
             now=time_now(),
             grace=self.options.grace,
             marks=marks_folder(self.out, self.options.marks),
+            wait_seconds=self.options.timeout,
             acting=self.options.acting,
         )
         known = cache(lambda: self._ask_sky(sorted({stack.cluster for stack in stacks})))
