@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.skypilot.account import Account
+from tests.skypilot.account import Account, Rule
 from tests.skypilot.process import USER_HASH, Sky
 from tests.support.command_line import Answer, call
 from tests.support.project import Project
@@ -60,13 +60,23 @@ def assert_no_change(project: Project, file: str = "web.yaml") -> None:
     ours(project, "plan", file, *SOURCES, "--detailed-exitcode")
 
 
+def foreign(project: Project) -> set[Rule]:
+    """The rules that drift finds foreign."""
+    (stack,) = ours(project, "drift", "web", "--json", code=1).json["stacks"]
+    return {
+        (rule["protocol"], rule["from_port"], rule["to_port"], source)
+        for rule in stack["foreign"]
+        for source in rule["sources"]
+    }
+
+
 def assert_nothing_left(account: Account) -> None:
     """No node, no group of the cluster; SkyPilot never deletes the group that all its clusters share."""
     assert account.nodes() == {}
     assert [name for name in account.groups() if not name.startswith("sky-sg-tester-")] == []
 
 
-def tcp(first: int, last: int | None = None, source: str = OFFICE) -> tuple[str, int, int, str]:
+def tcp(first: int, last: int | None = None, source: str = OFFICE) -> Rule:
     return ("tcp", first, last or first, source)
 
 
@@ -130,11 +140,22 @@ def test_sky_down_never_comes_and_the_nodes_end_by_themselves(
     launch(sky, account, project)
     account.kill_nodes()
     assert account.rules(GROUP) == {*BASE, tcp(8888)}, "nobody closes the ports"
-    (closed,) = ours(project, "destroy", "--yes", "web", "--json").json["stacks"]
-    assert closed["verified_empty"]
+    ours(project, "reap", "--grace", "0", "--no-sky")
     assert_nothing_left(account)
+    ours(project, "destroy", "--yes", "web")
     assert not sky("refresh", cluster="web")["known"], "SkyPilot cleans up with the group gone"
     assert_nothing_left(account)
+
+
+def test_a_port_that_was_not_applied_is_opened_by_skypilot_and_told_by_drift(
+    account: Account, sky: Sky, project: Project
+) -> None:
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    task(project, "[7000, 8888]")
+    launch(sky, account, project)
+    assert account.rules(GROUP) == {*BASE, tcp(8888), tcp(7000, source=WORLD)}
+    assert foreign(project) == {("tcp", 7000, 7000, WORLD)}
 
 
 def test_a_cluster_that_was_launched_without_ports_moves_into_our_group(
@@ -166,6 +187,7 @@ def test_a_zone_without_capacity_costs_the_group_that_skypilot_takes_for_its_own
         tcp(22, source=WORLD),
         tcp(8888, source=WORLD),
     }
+    assert foreign(project) == {tcp(22, source=WORLD), tcp(8888, source=WORLD)}
 
 
 def test_a_group_that_skypilot_takes_for_the_users_stays_whatever_happens(
