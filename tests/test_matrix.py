@@ -1,11 +1,16 @@
 """Every cloud and every example with the real Terraform: whole lives of clusters.
 
-The clouds here are played by the schema provider; AWS has the real one and a local AWS (test_lifecycle.py).
+AWS has the real provider and a local AWS; the other clouds are played by the schema provider.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +28,10 @@ from tests.support.life import (
     reach,
     spoken,
 )
-from tests.support.resident import installed_provider, resident_schema_provider
+from tests.support.local_aws import MotoServer, ec2
+from tests.support.project import Project
+from tests.support.resident import installed_provider, resident_provider, resident_schema_provider
+from tests.support.stacks import ANYWHERE, compile_stack
 
 ONE, TWO = "203.0.113.0/24", "198.51.100.0/24"
 
@@ -183,3 +191,114 @@ def edit_and_drift(life: Life, example: Example, stack: Stack) -> None:
     assert reach(life.apply(drifted).rules) == asked(stack)
     assert is_empty(life.plan(stack))
     end(life, stack)
+
+
+# -- AWS: a command costs seconds, so edits share plans that tell them apart -----------------
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """What of ours is in the local AWS, in the way of a `SchemaCloud`; in one region."""
+
+    url: str
+    region: str
+
+    def objects(self, kind: str | None = None) -> dict[str, list[dict[str, Any]]]:
+        client = ec2(self.url, self.region)
+        groups = [
+            {**group, "id": group["GroupId"]}
+            for group in client.describe_security_groups()["SecurityGroups"]
+            if group["GroupName"] != "default"
+        ]
+        rules = [
+            {**rule, "id": rule["SecurityGroupRuleId"]}
+            for rule in client.describe_security_group_rules()["SecurityGroupRules"]
+            if rule["GroupId"] in {group["id"] for group in groups}
+        ]
+        found = {"aws_security_group": groups, "aws_vpc_security_group_ingress_rule": rules}
+        return {name: items for name, items in found.items() if items and kind in (None, name)}
+
+    def delete(self, kind: str, identifier: str) -> None:
+        (rule,) = (item for item in self.objects(kind)[kind] if item["id"] == identifier)
+        ec2(self.url, self.region).revoke_security_group_ingress(
+            GroupId=rule["GroupId"], SecurityGroupRuleIds=[identifier]
+        )
+
+
+@pytest.fixture(scope="module")
+def aws_provider(
+    terraform_config: Path,
+    terraform_argv: tuple[str, ...],
+    moto: MotoServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, str]]:
+    """The real AWS provider, which stays for the commands of many tests."""
+    folder = tmp_path_factory.mktemp("provider")
+    stack = folder / "infra" / compile_stack(folder, {"80": [ANYWHERE]}).directory
+    env = {**os.environ, "TF_CLI_CONFIG_FILE": str(terraform_config)}
+    subprocess.run([*terraform_argv, "init", "-input=false"], cwd=stack, env=env, check=True)
+    with resident_provider(installed_provider(stack), moto.env) as environment:
+        yield environment
+
+
+def life_on_aws(aws: MotoServer, folder: Path, region: str = "us-east-1") -> Life:
+    project = Project(folder)
+    # an example that may run elsewhere needs the settings of the other places
+    project.config("user_hash: a1b2c3d4\ngcp: {project: my-project}\n")
+    facts = {"port_resource": "aws_vpc_security_group_ingress_rule"}
+    return Life(project, LocalAws(aws.url, region), None, facts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_lives_its_whole_life_on_aws(
+    name: str,
+    aws: MotoServer,
+    aws_provider: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example = Example(life_on_aws(aws, tmp_path), "aws", name)
+    example.write()
+    stacks = example.compile(ONE)
+    assert stacks.keys() == example.clusters()
+    for stack in stacks.values():
+        init(example.life, stack)
+    for variable, value in aws_provider.items():
+        monkeypatch.setenv(variable, value)
+    for cluster, stack in stacks.items():
+        life = life_on_aws(aws, tmp_path, stack.region or "")
+        example.write()
+        stack = example.compile(ONE)[cluster]
+        begin(life, stack)
+        edit_and_drift_at_once(life, example, stack)
+
+
+def edit_and_drift_at_once(life: Life, example: Example, stack: Stack) -> None:
+    """A widened range and a new source in one plan, a dropped port and a rule that vanished in the next."""
+    cluster = stack.cluster
+    ports, there = widened(ports_of(stack)), asked(stack)
+    example.edit({cluster: ports})
+    stack = example.compile(ONE, TWO)[cluster]
+    wider = changed(life, stack, there)
+    # the range is widened in its place; what the new source may reach is new
+    assert (wider.counts.update, wider.counts.create, wider.counts.delete) == (1, len([*ports]), 0)
+
+    ports, there = without_the_first(ports), asked(stack)
+    lost = lose_port(life, max(ports).last)
+    there -= {("tcp", port, lost["CidrIpv4"]) for port in range(lost["FromPort"], lost["ToPort"] + 1)}
+    example.edit({cluster: ports})
+    stack = example.compile(ONE, TWO)[cluster]
+    repaired = changed(life, stack, there)
+    assert repaired.counts.create >= 1
+    end(life, stack)
+
+
+def test_a_misspelt_argument_is_refused_on_aws(
+    aws: MotoServer, aws_provider: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = life_on_aws(aws, tmp_path)
+    stack = life.project.compile(life.project.task("8000")).stacks[0].stack
+    init(life, stack)
+    for variable, value in aws_provider.items():
+        monkeypatch.setenv(variable, value)
+    refuses_a_misspelling(life, stack, "ip_protocol ", "ip_protocols ")
