@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from skyports_tf.compilation import CompileRequest
 from skyports_tf.deadlines import close_expired
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.entries import MergeRules, merge_entries
+from skyports_tf.entries import MergeRules, merge_entries, without_asked
 from skyports_tf.expiry import spell_stamp
 from skyports_tf.grants import Flags
-from skyports_tf.model import Grant, LedgerEntry, Stack
+from skyports_tf.model import ADOPTED, Grant, LedgerEntry, Stack
 from skyports_tf.pack import wanted_of
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.resolve import Demand, Findings, Place, place_of
@@ -67,12 +68,14 @@ def merged_stacks(
             if (place, entry.file, entry.position) not in forgotten
         ]
         entries = merge_entries(kept, asked.get(place, []), frozenset(files.get(place.cluster, ())), rules)
+        if not (old and old.imports):
+            entries = without_asked(entries, asked.get(place, []))
         if request.now:
             entries, _ = close_expired(entries, request.now)
         if entries or old:
             merged.append(build_stack(place, old, entries, request.config, flags))
     findings.add(*_gone(out, merged, files), *_renamed(out, demands, folders, forgotten))
-    findings.add(*_expired(merged, demands))
+    findings.add(*_expired(merged, demands), *_pending(merged))
     return tuple(merged)
 
 
@@ -101,6 +104,8 @@ def _forget(
             message = f"no ledger holds a task {name!r}"
             findings.add(Diagnostic("task-unknown", message, help="name its file, or the task's name"))
         for stack, entry in matches:
+            if entry.file == ADOPTED and stack.imports:
+                findings.add(replace(_pending_note(stack), severity="error"))
             stacks.setdefault(place_of(stack), stack)
             forgotten.add((place_of(stack), entry.file, entry.position))
     return forgotten
@@ -115,7 +120,7 @@ def _gone(out: str, stacks: Sequence[Stack], compiled: dict[str, set[str]]) -> I
     found: dict[str, list[tuple[Stack, Grant]]] = defaultdict(list)
     for stack in stacks:
         for entry in stack.entries:
-            if entry.file not in compiled.get(stack.cluster, ()):
+            if entry.file not in {ADOPTED, *compiled.get(stack.cluster, ())}:
                 found[entry.file] += [(stack, grant) for grant in _open_grants(entry)]
     for file, open_grants in sorted(found.items()):
         if open_grants and not os.path.lexists(os.path.join(base, file)):
@@ -158,6 +163,22 @@ def _stays_open(code: str, cause: str, forget: str, open_grants: Sequence[tuple[
     message = f"{cause}, and what it asked for stays open on {', '.join(clusters)}: {ports}"
     help_text = f"`--forget {forget}` takes it out of the ledger, and the next apply closes its ports"
     return Diagnostic(code, message, help=help_text, severity="warning")
+
+
+def _pending(stacks: Sequence[Stack]) -> Iterator[Diagnostic]:
+    """A note for each stack whose adoption has not been applied: until then nothing of it may close."""
+    for stack in stacks:
+        if stack.imports:
+            yield _pending_note(stack)
+
+
+def _pending_note(stack: Stack) -> Diagnostic:
+    return Diagnostic(
+        "adoption-pending",
+        f"{stack.name}: its adoption is not applied yet, and what it adopts stays open until then",
+        help=f"`skyports-tf adopt {stack.cluster} --yes` applies it, `release {stack.cluster}` takes it back",
+        severity="note",
+    )
 
 
 def _expired(stacks: Sequence[Stack], demands: Sequence[Demand]) -> Iterator[Diagnostic]:

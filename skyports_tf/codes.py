@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from skyports_tf.codes_adoption import ADOPTION_CODES
 from skyports_tf.codes_life import LIFE_CODES
 from skyports_tf.codes_tasks import TASK_CODES
 
@@ -63,6 +64,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "The state is empty after a destroy, but the cloud could not be looked at.",
         "Give the credentials the right to read, and run destroy again.",
     ),
+    **ADOPTION_CODES,
     # running other programs
     "skypilot-missing": (
         "SkyPilot is needed, and there is none that can be run.",

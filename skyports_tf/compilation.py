@@ -11,7 +11,7 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
 from skyports_tf.limits import stack_problems
 from skyports_tf.model import GeneratedFile, Stack
-from skyports_tf.render import render_module, render_stack, render_tree
+from skyports_tf.render import passing_files, render_module, render_stack, render_tree
 from skyports_tf.resolve import Findings, Place, place_of
 from skyports_tf.task import TaskOverrides
 from skyports_tf.text.textfile import read_text
@@ -79,12 +79,12 @@ def render_compilation(
     if not stacks:
         shared = []
     rendered = [(stack, render_stack(stack, catalog)) for stack in stacks]
-    everything = [*shared, *(file for _, files in rendered for file in files)]
+    everything = [*shared]
+    for stack, files in rendered:
+        everything += [*files, *passing_files(stack)]
     pending = changed_files(out, everything)
-    changed = {file.path for file in pending}
-    compiled = tuple(
-        CompiledStack(stack, files, any(file.path in changed for file in files)) for stack, files in rendered
-    )
+    changed = {file.path.rpartition("/")[0] for file in pending}
+    compiled = tuple(CompiledStack(stack, files, stack.directory in changed) for stack, files in rendered)
     return Compilation(out, compiled, tuple(shared), pending, diagnostics)
 
 

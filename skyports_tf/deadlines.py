@@ -131,7 +131,7 @@ def expire_stack(stack: Stack, now: datetime) -> tuple[Stack, tuple[Grant, ...]]
     entries, closed = close_expired(stack.entries, now)
     if not closed:
         return stack, ()
-    return replace(stack, entries=entries, rules=pack_rules(entries)), closed
+    return replace(stack, entries=entries, rules=pack_rules(entries, stack.adopted.get("rules", ()))), closed
 
 
 def expirations(stack: Stack, now: datetime | None = None) -> tuple[Expiration, ...]:

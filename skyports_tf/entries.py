@@ -6,11 +6,11 @@ task's entries and keeps the others, and nothing closes because a task has finis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from skyports_tf.deadlines import inherit_deadlines
-from skyports_tf.model import Grant, LedgerEntry
+from skyports_tf.model import ADOPTED, Grant, LedgerEntry, Protocol, Stack
 from skyports_tf.ports import PortSet
 
 
@@ -49,6 +49,43 @@ def merge_entries(
             key=lambda entry: (entry.file, entry.position, entry.task or ""),
         )
     )
+
+
+def adopted_entry(grants: Iterable[Grant]) -> LedgerEntry:
+    """The entry of what was found open and is asked for by no task."""
+    kept = _merged(grants)
+    return LedgerEntry(ADOPTED, None, 0, PortSet.of(grant.ports for grant in kept), kept)
+
+
+def has_adopted(stack: Stack) -> bool:
+    """Whether a ledger holds anything of objects that were adopted."""
+    return bool(stack.adopted or stack.imports) or any(entry.file == ADOPTED for entry in stack.entries)
+
+
+def without_asked(entries: Sequence[LedgerEntry], asked: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """`entries`, where what was adopted gives way to the tasks that ask for the same ports.
+
+    Whatever its sources were: those of the task hold from then on.
+    """
+    wanted: dict[Protocol, PortSet] = {}
+    for entry in asked:
+        for grant in entry.grants:
+            wanted[grant.protocol] = wanted.get(grant.protocol, PortSet()) | PortSet((grant.ports,))
+    if not wanted:
+        return tuple(entries)
+    found = []
+    for entry in entries:
+        if entry.file != ADOPTED:
+            found.append(entry)
+        elif left := tuple(_left(entry.grants, wanted)):
+            found.append(adopted_entry(left))
+    return tuple(found)
+
+
+def _left(grants: Iterable[Grant], wanted: Mapping[Protocol, PortSet]) -> Iterator[Grant]:
+    for grant in grants:
+        for ports in PortSet((grant.ports,)) - wanted.get(grant.protocol, PortSet()):
+            yield replace(grant, ports=ports)
 
 
 def _retaining(old: Sequence[LedgerEntry], new: Sequence[LedgerEntry]) -> Iterator[LedgerEntry]:

@@ -46,6 +46,13 @@ def ledger_text(stack: Stack) -> str:
     lines.append(f'  "tasks": {_array([_entry_text(entry) for entry in stack.entries], 2)}')
     if {rule.key for rule in stack.packed} - {rule.key for rule in stack.rules}:
         lines.append(f'  "packed": {_array([_encode(_packed_document(rule)) for rule in stack.packed], 2)}')
+    if stack.adopted:
+        lines.append(f'  "adopted": {_encode(stack.adopted)}')
+    if stack.imports:
+        pairs = [
+            f"    {_encode(address)}: {_encode(name)}" for address, name in sorted(stack.imports.items())
+        ]
+        lines.append('  "imports": {\n' + ",\n".join(pairs) + "\n  }")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -138,17 +145,26 @@ def _stack_of(document: Mapping[str, Any]) -> Stack:
     if not is_cluster_name(document["cluster"]) or document["mode"] not in ("takeover", "attach"):
         raise ValueError("a name in it is none of ours")
     entries = tuple(_entry_of(entry) for entry in document["tasks"])
+    adopted = _mapping(document.get("adopted", {}))
     return Stack(
         cluster=document["cluster"],
         cloud=document["cloud"],
         region=document["region"],
         mode=document["mode"],
         entries=entries,
-        rules=pack_rules(entries),
+        rules=pack_rules(entries, adopted.get("rules", ())),
         packed=tuple(_packed_of(rule) for rule in document.get("packed", ())),
         ssh_sources=tuple(parse_source(text) for text in document["ssh_sources"]),
         name_on_cloud=document["name_on_cloud"],
+        adopted=adopted,
+        imports={str(name): str(value) for name, value in _mapping(document.get("imports", {})).items()},
     )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("what was adopted is no mapping")
+    return value
 
 
 def _packed_of(document: Mapping[str, Any]) -> PackedRule:

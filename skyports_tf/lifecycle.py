@@ -80,6 +80,10 @@ def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progr
             record = apply_saved(execution, plan, "apply")
         except TerraformError as error:
             raise _explained(execution, error) from None
+        if plan.stack.imports:
+            from skyports_tf.recompile import finish_imports  # only after an adoption
+
+            finish_imports(out, plan.stack)
         outputs = record.outputs.values if record.outputs else read_outputs(execution)
         status = status_of(plan.stack, output_rules(outputs), outputs)
         return replace(status, warnings=execution.warnings(record))

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.ports import PortRange, PortSet
@@ -19,6 +19,9 @@ from skyports_tf.sources import Source
 Protocol = Literal["tcp", "udp"]
 StackMode = Literal["takeover", "attach"]
 StackState = Literal["open", "closed", "unknown"]
+
+#: Stands for a task file in the ledger entry of what `adopt` has found open.
+ADOPTED: Final = "adopted"
 
 
 # -- resolve ---------------------------------------------------------------------------
@@ -108,6 +111,10 @@ class Stack:
     (None: local). `ssh_ports` are open to `ssh_sources` where SSH is ours to open; `sky_config` is
     what SkyPilot's own config must say, empty where it need not say anything, and `launch_config`
     what it had better say at a launch.
+
+    `adopted` are facts about objects that SkyPilot made and `adopt` took over, for the cloud's
+    module, which leaves them as they were; what it says of single rules stands under `rules`, by
+    their keys. `imports` maps addresses to the ids of what the next apply takes over.
     """
 
     cluster: str
@@ -126,6 +133,8 @@ class Stack:
     backend: tuple[str, Mapping[str, Any]] | None = None
     sky_config: Mapping[str, Any] = field(default_factory=dict)
     launch_config: Mapping[str, Any] = field(default_factory=dict)
+    adopted: Mapping[str, Any] = field(default_factory=dict)
+    imports: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def directory(self) -> str:
@@ -156,7 +165,10 @@ def folder_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile:
-    """A file of the tree: its path relative to the out folder, with forward slashes, and its text."""
+    """A file of the tree: its path relative to the out folder, with forward slashes, and its text.
+
+    Without a text it is a file that must not be there (any more).
+    """
 
     path: str
     text: str
@@ -198,15 +210,25 @@ class PortChanges:
 
 @dataclass(frozen=True, slots=True)
 class ResourceCounts:
-    """How many resources Terraform creates, updates and deletes; a replacement counts as both."""
+    """How many resources Terraform creates, updates and deletes; a replacement counts as both.
+
+    `imported` come into the state as they are, `forgotten` leave it and stay as they are.
+    """
 
     create: int = 0
     update: int = 0
     delete: int = 0
+    imported: int = 0
+    forgotten: int = 0
 
     @property
     def any(self) -> bool:
         """Whether there is anything to do."""
+        return self.changes_objects or bool(self.imported or self.forgotten)
+
+    @property
+    def changes_objects(self) -> bool:
+        """Whether anything in the cloud changes."""
         return bool(self.create or self.update or self.delete)
 
 

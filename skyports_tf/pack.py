@@ -8,9 +8,9 @@ of one run only, since it may open nothing that is not wanted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from skyports_tf.model import Grant, IngressRule, LedgerEntry, PackedRule, Protocol
+from skyports_tf.model import ADOPTED, Grant, IngressRule, LedgerEntry, PackedRule, Protocol
 from skyports_tf.packing.identity import batched_rules, keyed_rules, with_steps
 from skyports_tf.packing.rectangles import Ports, RuleShape, Sources, Wanted, rectangles
 from skyports_tf.ports import PortRange, PortSet
@@ -19,10 +19,12 @@ from skyports_tf.sources import Source
 _DESCRIPTION_LENGTH = 255
 
 
-def pack_rules(entries: Sequence[LedgerEntry]) -> tuple[IngressRule, ...]:
+def pack_rules(entries: Sequence[LedgerEntry], adopted: Collection[str] = ()) -> tuple[IngressRule, ...]:
     """The rules that open exactly what `entries` want, in a fixed order.
 
-    Retained grants count, grants that are closed do not.
+    Retained grants count, grants that are closed do not. What was adopted stays in the rules that
+    the cloud has: it is merged with others only where they overlap, and a rule whose key is among
+    `adopted` stays one of its own, whoever asks for its ports.
     """
     wanted: dict[tuple[Protocol, Source], list[tuple[Grant, str]]] = defaultdict(list)
     for entry in entries:
@@ -32,15 +34,46 @@ def pack_rules(entries: Sequence[LedgerEntry]) -> tuple[IngressRule, ...]:
     rules = [
         _rule(protocol, source, ports, grants)
         for (protocol, source), grants in wanted.items()
-        for ports in PortSet.of(grant.ports for grant, _ in grants)
+        for run in _ranges(grants)
+        for ports in _split(run, protocol, source, adopted)
     ]
     return tuple(sorted(rules, key=_rule_order))
+
+
+def _ranges(grants: Sequence[tuple[Grant, str]]) -> tuple[PortRange, ...]:
+    """The ranges of the rules for what `grants` open to one source."""
+    asked = PortSet.of(grant.ports for grant, file in grants if file != ADOPTED)
+    adopted = [grant.ports for grant, file in grants if file == ADOPTED]
+    if not adopted:
+        return asked.ranges
+    apart = {ports for ports in adopted if not PortSet((ports,)) & asked}
+    rest = PortSet.of(ports for ports in adopted if ports not in apart)
+    return (*apart, *(asked | rest))
+
+
+def _split(
+    run: PortRange, protocol: Protocol, source: Source, adopted: Collection[str]
+) -> Iterator[PortRange]:
+    """The run, cut where a rule that was adopted begins."""
+    first = run.first
+    if adopted:
+        keys = (adopted_key.partition("@") for adopted_key in adopted if adopted_key.endswith(f"@{source}"))
+        starts = {start.removeprefix(f"{protocol}-") for start, _, _ in keys}
+        for start in sorted(int(text) for text in starts if text.isdecimal()):
+            if first < start <= run.last:
+                yield PortRange(first, start - 1)
+                first = start
+    yield PortRange(first, run.last)
 
 
 def _rule(
     protocol: Protocol, source: Source, ports: PortRange, grants: Sequence[tuple[Grant, str]]
 ) -> IngressRule:
-    within = [(grant, file) for grant, file in grants if grant.ports.first in ports]
+    within = [
+        (grant, file)
+        for grant, file in grants
+        if grant.ports.first <= ports.last and grant.ports.last >= ports.first
+    ]
     described = {
         grant.description: None
         for grant, _ in sorted(within, key=lambda item: (item[0].ports, item[0].description or ""))

@@ -13,9 +13,11 @@ from datetime import datetime
 from skyports_tf.compilation import Compilation, add_problems, render_compilation, stop_on_errors, told
 from skyports_tf.config import Config
 from skyports_tf.deadlines import has_deadlines, reset_deadlines, start_deadlines
+from skyports_tf.entries import has_adopted
 from skyports_tf.grants import Flags
 from skyports_tf.ledger import LEDGER_NAME, ledger_text, read_stack
-from skyports_tf.model import GeneratedFile, LedgerEntry, Stack
+from skyports_tf.model import ADOPTED, GeneratedFile, LedgerEntry, Stack
+from skyports_tf.render import passing_files, render_release
 from skyports_tf.resolve import Findings, place_of
 from skyports_tf.stacks import build_stack
 from skyports_tf.write import locked_tree, write_files, write_tree
@@ -64,14 +66,76 @@ def stamp_expiry(out: str, stack: Stack, now: datetime) -> Stack:
     return replace(stack, entries=start_deadlines(stack.entries, now))
 
 
+def rewrite_stack(
+    out: str, stack: Stack, change: Callable[[Stack], Stack], config: Config, user_hash: str | None = None
+) -> Compilation:
+    """As `recompile_stacks`, for one stack whose entries, SSH sources, facts and imports `change` gives."""
+    with locked_tree(out):
+        old = change(_from_ledger(out, stack) or stack)
+        findings = Findings()
+        new = _rebuilt(old, old.entries, config, user_hash)
+        new = replace(new, ssh_sources=old.ssh_sources)
+        add_problems([new], config, findings, {})
+        stop_on_errors(findings)
+        compilation = render_compilation(out, [new], config.catalog, told(findings))
+        write_files(out, compilation.pending)
+    return compilation
+
+
+def finish_imports(out: str, stack: Stack) -> Stack:
+    """After an apply that has taken something over: the ledger and the folder say so no more.
+
+    Raises `FindingsError` where a file cannot be read or written.
+    """
+    if not stack.imports:
+        return stack
+    with locked_tree(out):
+        current = _from_ledger(out, stack)
+        if current is not None:
+            imports = {name: key for name, key in current.imports.items() if name not in stack.imports}
+            kept = replace(current, imports=imports)
+            _write_ledger(out, kept, passing_files(kept))
+    return replace(stack, imports={})
+
+
+def write_release(out: str, stack: Stack, config: Config) -> None:
+    """Write the files that let go of all that `stack` holds; its ledger stays as it is.
+
+    The next compile of the stack puts its files back. Raises `FindingsError` where a file cannot be
+    written.
+    """
+    with locked_tree(out):
+        write_tree(out, render_release(stack, config.catalog))
+
+
+def empty_stack(out: str, stack: Stack, config: Config) -> Compilation:
+    """Write `stack` without any entry, and without what was adopted."""
+
+    def emptied(current: Stack) -> Stack:
+        return replace(current, entries=(), adopted={}, imports={})
+
+    return rewrite_stack(out, stack, emptied, config)
+
+
 def reset_expiry(out: str, stack: Stack, config: Config) -> Compilation | None:
     """After a stack was destroyed: its durations begin again with the next apply, nothing is closed.
 
-    None where the ledger holds no deadline. Raises `FindingsError` as `recompile_stacks` does.
+    What was adopted is gone. None where the ledger holds neither. Raises `FindingsError` as
+    `recompile_stacks` does.
     """
-    if not has_deadlines(stack):
+    if not needs_reset(stack):
         return None
-    return recompile_stacks(out, [stack], lambda current: reset_deadlines(current.entries), config)
+
+    def reset(current: Stack) -> Stack:
+        entries = reset_deadlines([entry for entry in current.entries if entry.file != ADOPTED])
+        return replace(current, entries=tuple(entries), adopted={}, imports={})
+
+    return rewrite_stack(out, stack, reset, config)
+
+
+def needs_reset(stack: Stack) -> bool:
+    """Whether its ledger holds what ends with the objects in the cloud."""
+    return has_deadlines(stack) or has_adopted(stack)
 
 
 def _recompiled(
@@ -82,14 +146,18 @@ def _recompiled(
     for stack in stacks:
         known = _from_ledger(out, stack)
         old = known or stack
-        named_by = config.user_hash or user_hash if old.name_on_cloud is None else None
-        flags = Flags(mode=old.mode, ssh_sources=old.ssh_sources, user_hash=named_by)
-        new = build_stack(place_of(old), old, tuple(change(old)), config, flags)
+        new = _rebuilt(old, change(old), config, user_hash)
         # no source at all cannot be said by flags
         built.append(replace(new, ssh_sources=()) if known and not known.ssh_sources else new)
     add_problems(built, config, findings, {})
     stop_on_errors(findings)
     return render_compilation(out, built, config.catalog, told(findings))
+
+
+def _rebuilt(old: Stack, entries: Sequence[LedgerEntry], config: Config, user_hash: str | None) -> Stack:
+    named_by = config.user_hash or user_hash if old.name_on_cloud is None else None
+    flags = Flags(mode=old.mode, ssh_sources=old.ssh_sources, user_hash=named_by)
+    return build_stack(place_of(old), old, tuple(entries), config, flags)
 
 
 def _from_ledger(out: str, stack: Stack) -> Stack | None:
@@ -100,5 +168,5 @@ def _from_ledger(out: str, stack: Stack) -> Stack | None:
         return None
 
 
-def _write_ledger(out: str, stack: Stack) -> None:
-    write_tree(out, [GeneratedFile(f"{stack.directory}/{LEDGER_NAME}", ledger_text(stack))])
+def _write_ledger(out: str, stack: Stack, beside: tuple[GeneratedFile, ...] = ()) -> None:
+    write_tree(out, [GeneratedFile(f"{stack.directory}/{LEDGER_NAME}", ledger_text(stack)), *beside])

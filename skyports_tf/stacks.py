@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from typing import Any
@@ -18,6 +18,7 @@ from skyports_tf.packing.rectangles import RuleShape
 from skyports_tf.ports import PortSet
 from skyports_tf.resolve import Place, place_of
 from skyports_tf.sky_config import fill_names, merge_configs
+from skyports_tf.sources import Source
 
 
 def build_stack(
@@ -30,11 +31,14 @@ def build_stack(
     settings = {name: cloud.setting(given, name, place.cluster) for name in cloud.settings}
     named = _name_on_cloud(place.cluster, cloud, flags.user_hash, old)
     names = cloud.names_of(place.cluster, mode, named, {**settings, "region": place.region})
-    rules = pack_rules(entries)
+    rules = pack_rules(entries, old.adopted.get("rules", ()) if old else ())
     ssh_ports = cloud.ssh_ports if mode == "takeover" else ()
     said = {**names, "cluster": place.cluster}
     by_setting = cloud.sky_config_with if mode == "takeover" else {}
     needed = [cloud.sky_config, *(part for name, part in by_setting.items() if settings[name] is not None)]
+    ssh_sources = ssh_sources_of(place.cluster, config, flags) if ssh_ports else ()
+    packed = tuple(_packed(rules, cloud, shape_of(cloud, config), old.packed if old else ()))
+    kept = {rule.key for rule in packed} | {ssh_key(source) for source in ssh_sources}
     return Stack(
         cluster=place.cluster,
         cloud=place.cloud,
@@ -42,8 +46,8 @@ def build_stack(
         mode=mode,
         entries=entries,
         rules=rules,
-        packed=tuple(_packed(rules, cloud, shape_of(cloud, config), old.packed if old else ())),
-        ssh_sources=ssh_sources_of(place.cluster, config, flags) if ssh_ports else (),
+        packed=packed,
+        ssh_sources=ssh_sources,
         ssh_ports=ssh_ports,
         name_on_cloud=named,
         names=names,
@@ -52,7 +56,21 @@ def build_stack(
         backend=(config.backend_kind, config.backend),
         sky_config=fill_names(merge_configs(needed), said) if rules else {},
         launch_config=fill_names(merge_configs([*by_setting.values()]), said) if rules else {},
+        adopted=_facts(old, kept) if old and rules and old.mode == mode else {},
+        imports=old.imports if old and rules else {},
     )
+
+
+def ssh_key(source: Source) -> str:
+    """What the rule that lets `source` use SSH is called among the facts of what was adopted."""
+    return f"ssh@{source}"
+
+
+def _facts(old: Stack, keys: Collection[str]) -> Mapping[str, Any]:
+    """What is known of adopted objects, without the rules that are gone."""
+    if "rules" not in old.adopted:
+        return old.adopted
+    return {**old.adopted, "rules": {key: fact for key, fact in old.adopted["rules"].items() if key in keys}}
 
 
 def fill_stack(stack: Stack, config: Config) -> Stack:

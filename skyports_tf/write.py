@@ -45,6 +45,7 @@ def locked_tree(out: str) -> Iterator[None]:
 def changed_files(out: str, files: Sequence[GeneratedFile]) -> tuple[GeneratedFile, ...]:
     """Those of `files` that differ from what is in `out`, in their order.
 
+    One without a text differs where a file of ours stands there; what is not ours stays.
     Raises `FindingsError` where a file that is not ours stands in the place of one.
     """
     changed = []
@@ -55,21 +56,17 @@ def changed_files(out: str, files: Sequence[GeneratedFile]) -> tuple[GeneratedFi
         folder = os.path.dirname(path)
         if folder not in absent:
             absent[folder] = _is_absent(folder)
-        if absent[folder]:
-            changed.append(file)
-            continue
         try:
-            found = _read(path)
+            found = None if absent[folder] else _read(path)
         except OSError as error:
-            findings.append(_cannot_write(path, error))
+            findings += [_cannot_write(path, error)] if file.text else []
             continue
-        if found is None:
+        if (found or b"") == file.text.encode():
+            continue
+        if found is None or _is_ours(file.path, found):
             changed.append(file)
-        elif found != file.text.encode():
-            if _is_ours(file.path, found):
-                changed.append(file)
-            else:
-                findings.append(_foreign(path))
+        elif file.text:
+            findings.append(_foreign(path))
     if findings:
         raise FindingsError(findings)
     return tuple(changed)
@@ -89,6 +86,7 @@ def write_tree(out: str, files: Iterable[GeneratedFile]) -> tuple[str, ...]:
 def write_files(out: str, files: Iterable[GeneratedFile]) -> None:
     """Write `files`, which `changed_files` has let pass, each whole or not at all.
 
+    One without a text is removed.
     Raises `FindingsError` where the file system refuses a write.
     """
     made: set[str] = set()
@@ -99,7 +97,10 @@ def write_files(out: str, files: Iterable[GeneratedFile]) -> None:
             if folder not in made:
                 os.makedirs(folder, exist_ok=True)
                 made.add(folder)
-            _write_whole(folder, path, file.text.encode())
+            if file.text:
+                _write_whole(folder, path, file.text.encode())
+            else:
+                Path(path).unlink(missing_ok=True)
         except OSError as error:
             raise FindingsError(_cannot_write(path, error)) from None
 
@@ -113,7 +114,8 @@ def tree_diff(out: str, files: Iterable[GeneratedFile]) -> str:
         path = os.path.join(out, file.path)
         old = (_read(path) or b"").decode("utf-8", "replace")
         before = f"a/{path}" if old else "/dev/null"
-        lines += unified_diff(old.splitlines(True), file.text.splitlines(True), before, f"b/{path}")
+        after = f"b/{path}" if file.text else "/dev/null"
+        lines += unified_diff(old.splitlines(True), file.text.splitlines(True), before, after)
     return "".join(lines)
 
 

@@ -17,26 +17,26 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
-    "codes_life codes_tasks codes diagnostics",
+    "codes_adoption codes_life codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
-    "naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
+    "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
     "packing.identity pack deadlines grants resolve stacks limits entries ledger tree",
     "cache render write compilation bookkeeping compiler recompile lease skypilot",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.probe running.imports running.repair",
-    "lifecycle closing running.foreground running.shutdown holding",
+    "running.adopting lifecycle closing running.foreground running.shutdown holding adoption",
     "running.differences drift",
     "sightings life running.look running.skystatus reaped reaping",
     "report.style report.diagnostics report.inspection report.rules report.expiry",
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
-    "report.json_output report.steps report.drift report.reap",
-    "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running",
+    "report.adoption report.json_output report.steps report.drift report.reap",
+    "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
     "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.down cli.status",
-    "cli.names cli.clouds cli.drift cli.reap",
+    "cli.names cli.clouds cli.drift cli.reap cli.adopt cli.release",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()

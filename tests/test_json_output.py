@@ -25,6 +25,8 @@ SCHEMAS = [
     "drift",
     "reap",
     "down",
+    "adopt",
+    "release",
     "status",
     "names",
     "clouds",

@@ -95,6 +95,25 @@ def drift_json(stack: Json, drift: StackDrift) -> Json:
     }
 
 
+def adopted_json(compiled: CompiledStack, plan: StackPlan, rules: Iterable[PortRule], applied: bool) -> Json:
+    """A stack of `adopt`: as of `plan`, the rules that come into our hands, and whether they have."""
+    document = planned_json(compiled_json(compiled), plan)
+    terraform = {"import": plan.counts.imported, **document["terraform"]}
+    return {
+        **document,
+        "terraform": terraform,
+        "adopts": [rule_json(rule) for rule in rules],
+        "applied": applied,
+    }
+
+
+def released_json(stack: Json, released: StackClosed) -> Json:
+    """A stack of `release`: nothing opens or closes, and the state is empty."""
+    document = {**stack, **changes_json(released.changes, released.counts)}
+    terraform = {**document["terraform"], "forget": released.counts.forgotten}
+    return {**document, "terraform": terraform, "released": released.verified_empty}
+
+
 def rule_json(rule: PortRule) -> Json:
     """A rule in port words."""
     return {
@@ -190,7 +209,12 @@ def changes_json(changes: PortChanges, counts: ResourceCounts) -> Json:
             ],
             "close": [rule_json(rule) for rule in changes.close],
         },
-        "terraform": {"create": counts.create, "update": counts.update, "delete": counts.delete},
+        "terraform": {
+            "create": counts.create,
+            "update": counts.update,
+            "delete": counts.delete,
+            **({"import": counts.imported} if counts.imported else {}),
+        },
     }
 
 

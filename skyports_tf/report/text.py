@@ -59,7 +59,7 @@ def closing_text(plans: Sequence[StackPlan]) -> str:
     _, _, closed = _port_counts(plans)
     totals = [
         f"{style('Ports:', 'bold')}      {closed} to close",
-        f"{style('Terraform:', 'bold')}  {_sum(plans).delete} to delete",
+        f"{style('Terraform:', 'bold')}  {total_counts(plans).delete} to delete",
     ]
     return "\n\n".join([*(_closing_block(plan) for plan in plans), "\n".join(totals)])
 
@@ -67,6 +67,15 @@ def closing_text(plans: Sequence[StackPlan]) -> str:
 def closed_text(closed: Sequence[StackClosed]) -> str:
     """What was closed, and the proof that nothing is left, a line a stack."""
     return "\n".join(_closed_line(item) for item in closed)
+
+
+def terraform_words(counts: ResourceCounts) -> str:
+    """A plan's counts in Terraform's own words: `3 to import, 0 to add, 0 to change, 0 to destroy`."""
+    moved = [f"{counts.imported} to import"] if counts.imported or not counts.forgotten else []
+    moved += [f"{counts.forgotten} to forget"] if counts.forgotten else []
+    return ", ".join(
+        [*moved, f"{counts.create} to add", f"{counts.update} to change", f"{counts.delete} to destroy"]
+    )
 
 
 def exposure_warnings(plans: Iterable[StackPlan]) -> list[Diagnostic]:
@@ -210,7 +219,7 @@ def _totals(plans: Sequence[StackPlan]) -> list[str]:
     opened, changed, closed = _port_counts(plans)
     return [
         f"{style('Ports:', 'bold')}      {opened} to open, {changed} to change, {closed} to close{where}",
-        f"{style('Terraform:', 'bold')}  {_resources(_sum(plans))}",
+        f"{style('Terraform:', 'bold')}  {_resources(total_counts(plans))}",
     ]
 
 
@@ -223,16 +232,21 @@ def _port_counts(plans: Iterable[StackPlan]) -> tuple[int, int, int]:
     )
 
 
-def _sum(plans: Iterable[StackPlan]) -> ResourceCounts:
+def total_counts(plans: Iterable[StackPlan]) -> ResourceCounts:
+    """The counts of all plans together."""
     counts = [plan.counts for plan in plans]
     return ResourceCounts(
         sum(item.create for item in counts),
         sum(item.update for item in counts),
         sum(item.delete for item in counts),
+        sum(item.imported for item in counts),
+        sum(item.forgotten for item in counts),
     )
 
 
 def _resources(counts: ResourceCounts) -> str:
+    if counts.imported or counts.forgotten:
+        return terraform_words(counts)
     return f"{counts.create} to create, {counts.update} to update, {counts.delete} to delete"
 
 

@@ -24,6 +24,8 @@ PORT_RULE = "port"
 _PROTOCOL_ATTRIBUTES = ("ip_protocol", "protocol")
 _SOURCE_ATTRIBUTES = ("cidr_ipv4", "cidr_ipv6", "prefix_list_id", "referenced_security_group_id", "source")
 _KEY = re.compile(r"(?P<protocol>[a-z]+)-(?P<port>[0-9]{1,5})@(?P<source>.+)")
+# what removed blocks do, as Terraform and OpenTofu spell it
+_FORGETS = ("forget", "remove")
 _REWRITES = frozenset({"update", "delete", "replace"})
 
 
@@ -150,10 +152,11 @@ def changed_rules(pairs: Iterable[tuple[OpenRule | None, OpenRule | None]]) -> P
 
 
 def resource_counts(record: Record) -> ResourceCounts:
-    """How many resources the plan creates, updates and deletes."""
-    if record.summary is not None:
-        return ResourceCounts(record.summary.add, record.summary.change, record.summary.remove)
+    """How many resources the plan creates, updates and deletes, takes over and lets go of."""
     actions = [change.action for change in record.planned]
+    summary, forgotten = record.summary, sum(map(actions.count, _FORGETS))
+    if summary is not None:
+        return ResourceCounts(summary.add, summary.change, summary.remove, summary.imported, forgotten)
     replaced = actions.count("replace")
     return ResourceCounts(
         actions.count("create") + replaced, actions.count("update"), actions.count("delete") + replaced

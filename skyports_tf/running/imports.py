@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from skyports_tf.hcl import quote
+from skyports_tf.imports import imports_text, key_of
 from skyports_tf.model import PackedRule, Protocol, Stack
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.running.probe import LiveRule
 from skyports_tf.sources import Source, SourceError, parse_source
 
-_NAME = r"[a-z_][a-z0-9_]*"
-_ADDRESS = re.compile(rf'(?P<path>{_NAME}(?:\.{_NAME})+)(?:\[(?P<key>[0-9]+|".*")\])?', re.DOTALL)
+__all__ = ["address_of", "imports_text", "key_of", "packed_live"]
 
 _Reach: TypeAlias = "frozenset[tuple[str, str, PortSet]]"
-
-
-def imports_text(objects: Mapping[str, str]) -> str:
-    """An import block for each address and id, sorted; empty where there are none.
-
-    Raises `ValueError` for an address of another form than ours.
-    """
-    blocks = [
-        f"import {{\n  to = {_target(address)}\n  id = {quote(identifier)}\n}}\n"
-        for address, identifier in sorted(objects.items())
-    ]
-    return "\n".join(blocks)
 
 
 def address_of(rule: LiveRule, key: str) -> str:
@@ -54,23 +40,6 @@ def packed_live(stack: Stack, rules: Iterable[LiveRule], held: Iterable[str] = (
         same = known.pop(_reach_of(packed), None)
         found[identifier] = same or _with_free_key(packed, taken)
     return found
-
-
-def key_of(address: str) -> str | None:
-    """The for_each key in an address; None where it has none."""
-    found = _ADDRESS.fullmatch(address)
-    key = found["key"] if found else None
-    return key[1:-1] if key and not key.isdecimal() else None
-
-
-def _target(address: str) -> str:
-    found = _ADDRESS.fullmatch(address)
-    if not found:
-        raise ValueError(f"no address of ours: {address!r}")
-    key = found["key"]
-    if key is None or key.isdecimal():
-        return address
-    return f"{found['path']}[{quote(key[1:-1])}]"
 
 
 def _by_id(rules: Iterable[LiveRule]) -> dict[str, list[LiveRule]]:

@@ -31,7 +31,9 @@ class LiveRule:
     """A rule as the cloud has it: `id` imports it, and the state knows it by `state_id`.
 
     `address` is the resource that would hold it in the stack, and `key` its key there where the
-    cloud knows it; `is_ours` says that it bears the mark of this cluster's stack.
+    cloud knows it; `is_ours` says that it bears the mark of this cluster's stack. `ssh` is the
+    resource that would hold it as a rule for SSH, where it may be one. `facts` are what it has
+    beside what it opens, for the module.
     """
 
     id: str
@@ -40,6 +42,8 @@ class LiveRule:
     opens: OpenRule
     is_ours: bool
     state_id: str
+    ssh: str | None = None
+    facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Probe:
     `unknown` names all that it cannot tell, `holders` and `leftovers` as well, which are empty then.
     `nodes` are ids of virtual machines or the like, `objects` maps addresses in the stack to the
     ids that import them, without the port rules. `is_ours` says that the object which holds the
-    rules bears our mark. `holders` say what keeps it from being deleted.
+    rules bears our mark. `holders` say what keeps it from being deleted. `adopted` are facts about
+    objects that are not ours, for the module that is to hold them as they are.
     """
 
     nodes: tuple[str, ...] | None = None
@@ -69,6 +74,7 @@ class Probe:
     holders: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     unknown: frozenset[str] = frozenset()
+    adopted: Mapping[str, Any] | None = None
 
 
 def read_probe(execution: Execution) -> Probe | None:
@@ -106,6 +112,7 @@ def probe_of(outputs: Mapping[str, Any]) -> Probe:
             for item in outputs.get("leftovers") or ()
         ),
         unknown=frozenset(name for name in FACETS if outputs.get(name) is None),
+        adopted=outputs.get("adopted"),
     )
 
 
@@ -129,6 +136,8 @@ def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:
                 opens=opens,
                 is_ours=bool(item.get("owned")),
                 state_id=str(item.get("state_id") or item["id"]),
+                ssh=item.get("ssh"),
+                facts=item.get("adopted"),
             )
 
 

@@ -68,6 +68,7 @@ class Summary:
     add: int
     change: int
     remove: int
+    imported: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _change(message: Mapping[str, Any]) -> tuple[Resource, str]:
 
 def _summary(message: Mapping[str, Any]) -> Summary:
     changes = _mapping(message, "changes")
-    counts = (_number(changes, name) for name in ("add", "change", "remove"))
+    counts = (_number(changes, name) for name in ("add", "change", "remove", "import"))
     return Summary(_text(changes, "operation"), *counts)
 
 

@@ -28,6 +28,11 @@ locals {
     for source in keys(local.ssh_rules) : "tcp-22@${source}" if try(local.rules["tcp-22@${source}"].to_port, 0) == 22
   ]
   tags = merge(var.tags, { skyports-cluster = var.cluster })
+
+  # what was adopted keeps what it had; a rule that is new there is like any other of ours
+  found  = var.adopted.objects
+  looks  = var.adopted.rules
+  egress = local.found == null ? { "0.0.0.0/0" = null, "::/0" = null } : local.found.egress
 }
 
 # Name and description never change: a change of either would replace the group, and with it every rule.
@@ -36,7 +41,12 @@ resource "aws_security_group" "this" {
   name        = var.security_group_name
   description = "Ports of a SkyPilot cluster, managed by Terraform"
   vpc_id      = data.aws_vpc.this.id
-  tags        = merge(local.tags, { Name = var.security_group_name })
+  tags        = local.found == null ? merge(local.tags, { Name = var.security_group_name }) : local.found.tags
+
+  lifecycle {
+    # those of an adopted group; a read after an import does not tell the second
+    ignore_changes = [description, revoke_rules_on_delete]
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "port" {
@@ -52,9 +62,11 @@ resource "aws_vpc_security_group_ingress_rule" "port" {
   prefix_list_id               = each.value.prefix_list_id
   referenced_security_group_id = each.value.referenced_security_group_id
   description = each.value.description != null ? each.value.description : (
-    each.value.referenced_security_group_id == null ? "Port of SkyPilot cluster ${var.cluster}" : null
+    contains(keys(local.looks), each.key) ? local.looks[each.key].description : (
+      each.value.referenced_security_group_id == null ? "Port of SkyPilot cluster ${var.cluster}" : null
+    )
   )
-  tags = local.tags
+  tags = contains(keys(local.looks), each.key) ? local.looks[each.key].tags : local.tags
 
   # ports close before the group is taken from the nodes, whose network interfaces may be busy
   depends_on = [aws_network_interface_sg_attachment.node]
@@ -64,12 +76,13 @@ resource "aws_vpc_security_group_ingress_rule" "port" {
 
 resource "aws_vpc_security_group_ingress_rule" "self" {
   # checkov:skip=CKV_AWS_23: the source says it all, the group itself
-  count = var.attach ? 0 : 1
+  count = var.attach || (local.found != null && try(local.found.self, null) == null) ? 0 : 1
 
   security_group_id            = aws_security_group.this.id
   ip_protocol                  = "-1"
   referenced_security_group_id = aws_security_group.this.id
-  tags                         = local.tags
+  description                  = try(local.found.self.description, null)
+  tags                         = local.found == null ? local.tags : local.found.self.tags
 }
 
 resource "aws_vpc_security_group_ingress_rule" "ssh" {
@@ -83,20 +96,24 @@ resource "aws_vpc_security_group_ingress_rule" "ssh" {
   cidr_ipv6                    = each.value.cidr_ipv6
   prefix_list_id               = each.value.prefix_list_id
   referenced_security_group_id = each.value.referenced_security_group_id
-  description                  = "SSH to SkyPilot cluster ${var.cluster}"
-  tags                         = local.tags
+  description = (
+    contains(keys(local.looks), "ssh@${each.key}") ? local.looks["ssh@${each.key}"].description : (
+      "SSH to SkyPilot cluster ${var.cluster}"
+    )
+  )
+  tags = contains(keys(local.looks), "ssh@${each.key}") ? local.looks["ssh@${each.key}"].tags : local.tags
 }
 
 resource "aws_vpc_security_group_egress_rule" "all" {
   # checkov:skip=CKV_AWS_382: nodes install packages and pull data from anywhere, as with SkyPilot's own group
-  for_each = var.attach ? {} : { "0.0.0.0/0" = "ipv4", "::/0" = "ipv6" }
+  for_each = var.attach ? [] : toset(keys(local.egress))
 
   security_group_id = aws_security_group.this.id
   ip_protocol       = "-1"
-  cidr_ipv4         = each.value == "ipv4" ? each.key : null
-  cidr_ipv6         = each.value == "ipv6" ? each.key : null
-  description       = "All traffic out of SkyPilot cluster ${var.cluster}"
-  tags              = local.tags
+  cidr_ipv4         = each.key == "0.0.0.0/0" ? each.key : null
+  cidr_ipv6         = each.key == "::/0" ? each.key : null
+  description       = local.found == null ? "All traffic out of SkyPilot cluster ${var.cluster}" : local.egress[each.key].description
+  tags              = local.found == null ? local.tags : local.egress[each.key].tags
 }
 
 resource "aws_network_interface_sg_attachment" "node" {

@@ -2,6 +2,7 @@
 
 locals {
   rules = var.closed ? {} : var.rules
+  held  = var.adopted.held && !var.closed
 }
 
 # The rules belong to the network and bind the nodes by their network tag: nodes may come and go.
@@ -33,18 +34,18 @@ resource "google_compute_firewall" "port" {
 
 # SkyPilot opens ports in the rule of this name: it makes the rule, or rewrites the ports of the one it finds.
 # It finds this one, which looks like its own but is disabled: whatever SkyPilot writes into it opens nothing.
-# Where SkyPilot came first, make its rule the decoy, and apply:
-#   terraform import module.ports.google_compute_firewall.decoy projects/PROJECT/global/firewalls/NAME
+# Where SkyPilot came first, `skyports-tf adopt` takes its rule over as it is: it opens the ports until a task asks
+# for them, and is disabled when our own rules are there.
 resource "google_compute_firewall" "decoy" {
   project     = var.project
   name        = var.decoy_name
-  network     = var.network
-  description = "Disabled: the ports of SkyPilot cluster ${var.cluster} are opened by rules of Terraform"
-  disabled    = true
+  network     = var.adopted.objects == null ? var.network : var.adopted.objects.network
+  description = local.held ? var.adopted.objects.description : "Disabled: the ports of SkyPilot cluster ${var.cluster} are opened by rules of Terraform"
+  disabled    = !local.held
 
   direction     = "INGRESS"
-  priority      = 65534
-  source_ranges = ["0.0.0.0/0"]
+  priority      = local.held ? var.adopted.objects.priority : 65534
+  source_ranges = local.held ? var.adopted.objects.source_ranges : ["0.0.0.0/0"]
   target_tags   = [var.target_tag]
 
   allow {
@@ -55,4 +56,7 @@ resource "google_compute_firewall" "decoy" {
   lifecycle {
     ignore_changes = [allow]
   }
+
+  # an adopted rule closes when others open its ports
+  depends_on = [google_compute_firewall.port]
 }

@@ -23,7 +23,7 @@ output "rules" {
 locals {
   # every port range of every rule, once for each of its sources
   openings = flatten([
-    for rule in values(google_compute_firewall.port) : [
+    for rule in concat(values(google_compute_firewall.port), local.held ? [google_compute_firewall.decoy] : []) : [
       for pair in setproduct(
         flatten([for allow in rule.allow : [for ports in allow.ports : "${allow.protocol}-${ports}"]]),
         concat(

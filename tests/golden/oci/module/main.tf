@@ -48,7 +48,7 @@ resource "oci_core_network_security_group" "this" {
   compartment_id = var.compartment_id
   vcn_id         = local.vcn_id
   display_name   = var.nsg_name
-  freeform_tags  = merge(var.tags, { skyports-cluster = var.cluster })
+  freeform_tags  = var.adopted.objects == null ? merge(var.tags, { skyports-cluster = var.cluster }) : var.adopted.objects.tags
 
   lifecycle {
     precondition {
@@ -69,7 +69,11 @@ resource "oci_core_network_security_group_security_rule" "port" {
   source      = each.value.source
   source_type = "CIDR_BLOCK"
   stateless   = false
-  description = coalesce(each.value.description, "Port of SkyPilot cluster ${var.cluster}")
+  description = each.value.description != null ? each.value.description : (
+    contains(keys(var.adopted.rules), each.key) ? var.adopted.rules[each.key].description : (
+      "Port of SkyPilot cluster ${var.cluster}"
+    )
+  )
 
   dynamic "tcp_options" {
     for_each = each.value.protocol == "tcp" ? [each.value] : []
