@@ -36,9 +36,9 @@ def release(
 ) -> int:
     """Give a cluster's ports back, closing nothing.
 
-    The opposite of 'adopt': Terraform lets go of them and leaves them open, the state and the ledger are empty afterwards, and
-    SkyPilot's own shutdown removes what is there. Needs Terraform 1.7. CLUSTER... are names of
-    clusters, or folders of stacks.
+    The opposite of 'adopt': Terraform lets go of them and leaves them open, the state and the
+    ledger are empty afterwards, and SkyPilot's own shutdown removes what is there. Needs
+    Terraform 1.7. CLUSTER... are names of clusters, or folders of stacks.
     """
     answer_failures(session, out)
     config = session_config(session)
