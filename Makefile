@@ -16,7 +16,7 @@ SOURCES := skyports_tf tests bench docs examples
 # Start-up times are what a user sees only with Python's own defaults.
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
-.PHONY: help demo test test-skypilot check static golden bench docs dist clean terraform
+.PHONY: help demo test test-skypilot check static golden bench reliability docs dist clean terraform
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-13s", $$2; $$1 = $$2 = ""; print $$0 }'
@@ -45,6 +45,9 @@ golden: $(READY)  ## rewrite the expected trees and show what changed
 
 bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench
+
+reliability: $(READY) terraform  ## measure zero gap, and write docs/reliability.md
+	$(BIN)/python -m bench.zero_gap
 
 docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate

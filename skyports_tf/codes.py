@@ -45,7 +45,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     ),
     "gap-possible": (
         "A port stays open by the plan, but may be closed for a moment while its rules change.",
-        "Apply when a moment matters least; where a quota is the cause, raise it and say so in the config.",
+        "Do what the help says, or apply when a moment matters least.",
     ),
     "stack-missing": ("The folder of a stack does not exist.", "Compile its tasks again, or check `--out`."),
     "still-open": (

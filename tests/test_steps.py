@@ -13,7 +13,8 @@ from skyports_tf.diagnostics import FindingsError, TerraformError
 from skyports_tf.lifecycle import PLAN_FILE, ProgressEvent, RunSettings, apply_plan, plan_stack, read_status
 from skyports_tf.model import IngressRule, PackedRule, PortRule, StackPlan
 from skyports_tf.ports import PortSet
-from skyports_tf.report.text import plan_text
+from skyports_tf.report.json_output import planned_json
+from skyports_tf.report.text import applied_text, plan_text
 from skyports_tf.running.steps import files_digest
 from tests.support.stacks import ANYWHERE, Heard, aws_stack, rule, write_local_stack
 
@@ -214,9 +215,12 @@ def test_where_the_quota_has_no_room_for_both_it_is_one_step_and_a_warning(
 
 def test_a_plan_in_steps_says_so_and_what_plain_terraform_does_not(story: Story) -> None:
     story.apply(story.plan(rule("9000-9010")))
-    text = unstyle(plan_text([story.plan(rule("9000-9004"), rule("9006-9010"))]))
+    plan = story.plan(rule("9000-9004"), rule("9006-9010"))
+    text = unstyle(plan_text([plan]))
     assert "  in two steps: open first, then close\n" in text
     assert "`terraform apply` of a saved plan knows no steps" in text
+    assert unstyle(applied_text([plan])) == "Applied:    1 opened, 1 changed, 0 closed, in two steps\n\n"
+    assert planned_json({}, plan)["steps"] == 2
     assert " steps" not in plan_text([story.plan(rule("9000-9004"))])
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.limits import has_room
-from skyports_tf.model import StackPlan
-from skyports_tf.ordering import Order, find_order, may_close
+from skyports_tf.model import Stack, StackPlan
+from skyports_tf.ordering import find_order, may_close
 from skyports_tf.ports import PortSet
+from skyports_tf.reach import meet
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.initialization import writing
 from skyports_tf.running.moves import PlanFacts, PortMove, changed_rules, needs_order, port_moves
@@ -48,14 +49,27 @@ def find_steps(execution: Execution, facts: PlanFacts) -> PlannedSteps:
         return PlannedSteps()
     moves, kept = port_moves(facts)
     order = find_order(moves, kept)
-    why = "a rule is made anew, or rules change places"
     if order.steps and not _has_room(execution, moves):
+        gaps = may_close(moves, kept)
         why = "the cloud's quota has no room for old and new rules at once"
-        order = Order(gaps=may_close(moves, kept))
+        return PlannedSteps((), (_gap(facts.stack, gaps, why, "raise the quota, and say so in the config"),))
     if not order.gaps:
         return PlannedSteps(order.steps)
-    message = f"{facts.stack.name}: {_ports_text(order.gaps)} may be closed for a moment: {why}"
-    return PlannedSteps(order.steps, (Diagnostic("gap-possible", message, severity="warning"),))
+    if any(move.anew and meet(move.before, order.gaps) for move in moves):
+        found = _gap(facts.stack, order.gaps, "a rule is made anew", None)
+    else:
+        way_out = "apply each edit before the next one is compiled: keys of rules are chosen for that"
+        found = _gap(facts.stack, order.gaps, "rules change places", way_out)
+    return PlannedSteps(order.steps, (found,))
+
+
+def _gap(stack: Stack, gaps: Mapping[tuple[str, str], PortSet], why: str, way_out: str | None) -> Diagnostic:
+    """The warning; `tcp 80, 8000-8010 from 10.0.0.0/8; udp 53 from ::/0` is how it names ports."""
+    ports = "; ".join(
+        f"{protocol} {found} from {source}" for (protocol, source), found in sorted(gaps.items())
+    )
+    message = f"{stack.name}: {ports} may be closed for a moment: {why}"
+    return Diagnostic("gap-possible", message, help=way_out, severity="warning")
 
 
 def _has_room(execution: Execution, moves: Iterable[PortMove]) -> bool:
@@ -71,13 +85,6 @@ def _kind(move: PortMove) -> SourceKind | None:
         except SourceError:
             continue
     return None
-
-
-def _ports_text(gaps: Mapping[tuple[str, str], PortSet]) -> str:
-    """`tcp 80, 8000-8010 from 10.0.0.0/8; udp 53 from ::/0`."""
-    return "; ".join(
-        f"{protocol} {ports} from {source}" for (protocol, source), ports in sorted(gaps.items())
-    )
 
 
 # -- what was shown --------------------------------------------------------------------
