@@ -15,7 +15,7 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
-from skyports_tf.running.probe import Leftover, Probe, read_probe
+from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown
 from skyports_tf.running.repair import mend
 from skyports_tf.running.state import (
     is_unfinished,
@@ -128,9 +128,9 @@ def _prove_empty(execution: Execution) -> Iterator[Diagnostic]:
     if left:
         raise FindingsError(_still_there(execution, left))
     probe, blind = _look(execution)
-    if probe is None:
+    if probe is None or "leftovers" in probe.unknown:
         _plan_nothing(execution)
-        yield from blind
+        yield from blind or _unswept(execution)
         return
     ours = [item for item in probe.leftovers if item.is_ours]
     if ours:
@@ -147,6 +147,15 @@ def _look(execution: Execution) -> tuple[Probe | None, list[Diagnostic]]:
         message = f"{execution.stack.name}: the state is empty, but the cloud could not be looked at"
         words = " ".join(error.output.split())
         return None, [Diagnostic("not-swept", message, help=words or None, severity="warning")]
+
+
+def _unswept(execution: Execution) -> Iterator[Diagnostic]:
+    """A note where the cloud cannot be looked at by its provider's nature."""
+    reason = why_unknown(execution, "leftovers")
+    if reason:
+        name = execution.stack.name
+        message = f"{name}: the state is empty; what no state knows would not be seen, since {reason}"
+        yield Diagnostic("not-swept", message, severity="note")
 
 
 def _plan_nothing(execution: Execution) -> None:

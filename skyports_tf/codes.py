@@ -62,7 +62,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     ),
     "not-swept": (
         "The state is empty after a destroy, but the cloud could not be looked at.",
-        "Give the credentials the right to read, and run destroy again.",
+        "Let the credentials read, and run destroy again; docs/clouds.md says what a provider cannot see.",
     ),
     **ADOPTION_CODES,
     # running other programs

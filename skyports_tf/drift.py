@@ -16,7 +16,7 @@ from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack
 from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of, held_ids
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
-from skyports_tf.running.probe import LiveRule, Probe, read_probe
+from skyports_tf.running.probe import LiveRule, Probe, read_probe, why_unknown
 from skyports_tf.running.state import never_applied
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Message, Record
@@ -78,7 +78,7 @@ def find_drift(out: str, stack: Stack, settings: RunSettings, progress: Progress
             counts=found.counts,
             warnings=(
                 *execution.warnings(_unexplained(record, found)),
-                *_blind(execution.stack, foreign),
+                *_blind(execution, foreign),
             ),
         )
 
@@ -145,7 +145,8 @@ def _tells_drift(message: Message, found: Differences) -> bool:
     return any(f"with {address}" in message.place for address in found.addresses)
 
 
-def _blind(stack: Stack, foreign: tuple[ForeignRule, ...] | None) -> Iterator[Diagnostic]:
+def _blind(execution: Execution, foreign: tuple[ForeignRule, ...] | None) -> Iterator[Diagnostic]:
     if foreign is None:
-        message = f"{stack.name}: the cloud's rules cannot be listed, so foreign ones would not be seen"
+        reason = why_unknown(execution, "rules") or "the cloud's rules cannot be listed"
+        message = f"{execution.stack.name}: rules of others would not be seen, since {reason}"
         yield Diagnostic("foreign-unseen", message, severity="note")

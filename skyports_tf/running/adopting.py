@@ -52,7 +52,7 @@ def adoption_of(stack: Stack, probe: Probe, shown: Mapping[str, Any]) -> Adoptio
     Without imports where all is in the state already; None where there is nothing.
     """
     addresses, identifiers = state_objects(shown)
-    lost = [rule for rule in probe.rules or () if rule.id not in identifiers]
+    lost = [rule for rule in probe.rules or () if rule.state_id not in identifiers]
     objects = {
         address: identifier
         for address, identifier in (probe.objects or {}).items()

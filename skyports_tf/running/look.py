@@ -11,7 +11,7 @@ from skyports_tf.model import Stack
 from skyports_tf.running.changes import nodes_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of
 from skyports_tf.running.plans import paths_of
-from skyports_tf.running.probe import read_probe
+from skyports_tf.running.probe import read_probe, why_unknown
 from skyports_tf.running.state import is_unfinished, never_applied, read_open_rules
 from skyports_tf.terraform import read_json
 
@@ -67,5 +67,5 @@ def _nodes(
     except TerraformError as error:
         return None, _UNREADABLE, error
     if probe is None or probe.nodes is None:
-        return None, _UNLISTED, None
+        return None, why_unknown(execution, "nodes") or _UNLISTED, None
     return probe.nodes, None, None

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skyports_tf.clouds import Cloud
+from skyports_tf.model import Stack
 from skyports_tf.running.changes import OpenRule, rule_of
 from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import LOCK_FILE, writing
@@ -33,7 +35,7 @@ class LiveRule:
     `address` is the resource that would hold it in the stack, and `key` its key there where the
     cloud knows it; `is_ours` says that it bears the mark of this cluster's stack. `ssh` is the
     resource that would hold it as a rule for SSH, where it may be one. `facts` are what it has
-    beside what it opens, for the module.
+    beside what it opens, for the module; `priority` is there where rules have one.
     """
 
     id: str
@@ -44,6 +46,7 @@ class LiveRule:
     state_id: str
     ssh: str | None = None
     facts: Mapping[str, Any] | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,12 @@ class Probe:
     leftovers: tuple[Leftover, ...] = ()
     unknown: frozenset[str] = frozenset()
     adopted: Mapping[str, Any] | None = None
+
+
+def why_unknown(execution: Execution, facet: str) -> str | None:
+    """Why the provider of the stack's cloud cannot tell something of FACETS; None where it can."""
+    cloud, catalog = execution.stack.cloud, execution.catalog
+    return catalog.load(cloud).blind.get(facet) if cloud in catalog.managed() else None
 
 
 def read_probe(execution: Execution) -> Probe | None:
@@ -118,11 +127,16 @@ def probe_of(outputs: Mapping[str, Any]) -> Probe:
 
 def _probe_text(execution: Execution) -> str | None:
     stack, catalog = execution.stack, execution.catalog
-    if stack.cloud not in catalog.managed() or not stack.names:
+    if stack.cloud not in catalog.managed() or not _is_filled(stack, catalog.load(stack.cloud)):
         return None
     from skyports_tf.render import render_probe  # Jinja takes a while, and few verbs need it
 
     return render_probe(stack, catalog)
+
+
+def _is_filled(stack: Stack, cloud: Cloud) -> bool:
+    """Whether the stack has all that the config and the cloud's naming give it."""
+    return set(cloud.object_names) <= set(stack.names) and (bool(stack.settings) or not cloud.settings)
 
 
 def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:
@@ -138,6 +152,7 @@ def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:
                 state_id=str(item.get("state_id") or item["id"]),
                 ssh=item.get("ssh"),
                 facts=item.get("adopted"),
+                priority=item.get("priority"),
             )
 
 

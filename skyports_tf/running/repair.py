@@ -9,7 +9,7 @@ and nothing is removed by it. What becomes of them then is for the plan that fol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,10 @@ from skyports_tf.running.execution import REPAIR_FILES, Execution, remove_repair
 from skyports_tf.running.imports import address_of, imports_text, key_of, packed_live
 from skyports_tf.running.initialization import writing
 from skyports_tf.running.probe import LiveRule, Probe, read_probe
+from skyports_tf.running.ssh import SSH_RULE
 from skyports_tf.running.state import is_unfinished, state_objects
 from skyports_tf.running.steps import drafted
-from skyports_tf.sources import parse_source
+from skyports_tf.sources import Source, parse_source
 from skyports_tf.terraform import Flag, read_json
 
 _MODULE = re.compile(r'^module "ports" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
@@ -54,20 +55,21 @@ def repair(execution: Execution) -> int:
         for address, identifier in (probe.objects or {}).items()
         if probe.is_ours and address not in addresses and identifier not in identifiers
     }
-    lost = [rule for rule in probe.rules or () if rule.is_ours and rule.id not in identifiers]
+    lost = [rule for rule in probe.rules or () if rule.is_ours and rule.state_id not in identifiers]
     packed = packed_live(execution.stack, lost, filter(None, map(key_of, addresses)))
     objects |= _rule_objects(lost, packed)
     if not objects:
         return 0
     execution.tell("probe", f"Taking {len(objects)} objects of an interrupted apply into the state")
-    with _files(execution, imports_text(objects), tuple(packed.values())):
+    needed = _with_rules(execution.stack, tuple(packed.values()), _ssh_sources(lost))
+    with _files(execution, imports_text(objects), needed):
         return len(objects) if _import(execution, sorted(objects)) else 0
 
 
 def lost_of(probe: Probe, shown: Mapping[str, Any]) -> tuple[LiveRule, ...]:
     """The live rules that the state, as `terraform show -json` gives it, does not hold."""
     _, identifiers = state_objects(shown)
-    return tuple(rule for rule in probe.rules or () if rule.id not in identifiers)
+    return tuple(rule for rule in probe.rules or () if rule.state_id not in identifiers)
 
 
 def _rule_objects(lost: Sequence[LiveRule], packed: Mapping[str, PackedRule]) -> dict[str, str]:
@@ -80,17 +82,17 @@ def _rule_objects(lost: Sequence[LiveRule], packed: Mapping[str, PackedRule]) ->
 
 
 @contextmanager
-def _files(execution: Execution, imports: str, packed: tuple[PackedRule, ...]) -> Iterator[None]:
-    """The import blocks in the stack's folder, and the module with the rules that they need."""
+def _files(execution: Execution, imports: str, needed: Stack) -> Iterator[None]:
+    """The import blocks in the stack's folder, and the module with the rules of `needed`."""
     from skyports_tf.render import render_stack
 
     folder, stack = execution.paths.folder, execution.stack
     base = (folder / "main.tf").read_text(encoding="utf-8")
     texts = dict(zip(REPAIR_FILES, (imports, ""), strict=True))
-    module, variable = _parts(_main_of(render_stack(_with_rules(stack, packed), execution.catalog)))
+    module, variable = _parts(_main_of(render_stack(needed, execution.catalog)))
     if not _MODULE.search(base):
         texts[REPAIR_FILES[0]] += f"\n{module}" + ("" if _VARIABLE.search(base) else f"\n{variable}")
-    elif packed:
+    elif needed.packed or needed.ssh_sources != stack.ssh_sources:
         texts[REPAIR_FILES[1]] = module
     try:
         _write(folder, texts)
@@ -106,9 +108,20 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
                 (folder / name).write_text(f"{_HEADER}\n{text}", encoding="utf-8")
 
 
-def _with_rules(stack: Stack, packed: tuple[PackedRule, ...]) -> Stack:
+def _with_rules(stack: Stack, packed: tuple[PackedRule, ...], ssh_sources: tuple[Source, ...]) -> Stack:
     """The stack with these rules alone; one that has none still calls its module."""
-    return replace(stack, packed=packed, rules=stack.rules or _ANY_RULE)
+    return replace(
+        stack,
+        packed=packed,
+        rules=stack.rules or _ANY_RULE,
+        ssh_sources=ssh_sources or stack.ssh_sources,
+    )
+
+
+def _ssh_sources(lost: Iterable[LiveRule]) -> tuple[Source, ...]:
+    """Who may use SSH by the rules of ours for it."""
+    texts = {rule.opens.source for rule in lost if rule.address.rpartition(".")[2] == SSH_RULE}
+    return tuple(sorted(map(parse_source, texts), key=lambda source: source.sort_key))
 
 
 def _main_of(files: Sequence[GeneratedFile]) -> str:
