@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,13 @@ from skyports_tf.life import Life, Sighting
 from skyports_tf.model import Grant, LedgerEntry, PortChanges, PortRule, ResourceCounts, Stack, StackPlan
 from skyports_tf.pack import pack_rules
 from skyports_tf.ports import PortRange
-from skyports_tf.running.changes import OpenRule, group_rules, stack_rules
+from skyports_tf.running.changes import PORT_RULE, OpenRule, group_rules, stack_rules
 from skyports_tf.running.contents import common_rules, rules_without, told_rules
 from skyports_tf.running.execution import RunSettings
+from skyports_tf.running.ssh import SSH_RULE
+
+_PORT_KEY = re.compile(rf"\.{PORT_RULE}\[\"([^\"]+)\"\]$")
+_SSH = re.compile(rf"\.{SSH_RULE}(?:\[[^\]]*\])?$")
 
 #: Why a stack is reaped: its cluster is gone, a killed `run` left ports open, or their time is over.
 Why = Literal["gone", "abandoned", "expired"]
@@ -112,21 +117,47 @@ def abandoned_files(known: Sequence[Lease]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def check_expiring(plan: StackPlan, expired: Iterable[PortRule], opens: list[OpenRule]) -> None:
-    """Refuse a plan that does more than close what is `expired`, where the state has `opens` open.
-
-    Raises `FindingsError`.
-    """
+def more_than_expiring(
+    plan: StackPlan, expired: Iterable[PortRule], opens: Mapping[str, OpenRule]
+) -> list[str]:
+    """What a plan does beside closing what is `expired`, where the state has `opens` open; told in ports."""
     changes = plan.changes
     before = _open_rules([*changes.close, *(item.before for item in changes.change)])
     after = _open_rules([*changes.open, *(item.after for item in changes.change)])
-    opened = rules_without(after, [*before, *opens])
+    opened = rules_without(after, [*before, *opens.values()])
     closed = rules_without(rules_without(before, after), _open_rules(expired))
-    if not opened and not closed:
-        return
-    more = ", ".join(f"{rule.protocol} {_range(rule)} from {rule.source}" for rule in [*opened, *closed])
-    message = f"{plan.stack.name}: expired ports stay open, for the files ask for more than that: {more}"
-    raise FindingsError(Diagnostic("expiry-pending", message, help="look at `plan`, then `apply`"))
+    ssh = ["who may use SSH"] if any(_SSH.search(address) for address, _ in plan.shown) else []
+    return [*(f"{rule.protocol} {_range(rule)} from {rule.source}" for rule in [*opened, *closed]), *ssh]
+
+
+def expiring_rules(
+    plan: StackPlan, expired: Iterable[PortRule], opens: Mapping[str, OpenRule]
+) -> tuple[str, ...]:
+    """The addresses of those rules of a plan that close `expired` and nothing else, where these do it all.
+
+    None where a rule's key does not say what it opens, or where one has to be split.
+    """
+    over, wanted = _open_rules(expired), stack_rules(plan.stack)
+    found: list[str] = []
+    closed: list[OpenRule] = []
+    for address, action in plan.shown:
+        key = match[1] if (match := _PORT_KEY.search(address)) else ""
+        if key not in opens or action not in ("update", "delete"):
+            continue
+        before, after = [opens[key]], [wanted[key]] if action == "update" and key in wanted else []
+        going = rules_without(before, after)
+        if going and not rules_without(going, over) and not rules_without(after, before):
+            found.append(address)
+            closed += going
+    return () if rules_without(over, closed) else tuple(found)
+
+
+def refusal(stack: Stack, more: Iterable[str]) -> FindingsError:
+    """The error where expired ports cannot be closed alone."""
+    message = (
+        f"{stack.name}: expired ports stay open, for the files ask for more than that: {', '.join(more)}"
+    )
+    return FindingsError(Diagnostic("expiry-pending", message, help="look at `plan`, then `apply`"))
 
 
 def _range(rule: OpenRule) -> PortRange:

@@ -25,13 +25,17 @@ from skyports_tf.reaped import (
     ReapRequest,
     StackReaped,
     abandoned_files,
-    check_expiring,
     due_of,
+    expiring_rules,
     joined_changes,
+    more_than_expiring,
+    refusal,
     summed_counts,
 )
 from skyports_tf.recompile import recompile_stacks, reset_expiry
+from skyports_tf.running.execution import execution_of
 from skyports_tf.running.look import look_at_stack
+from skyports_tf.running.plans import make_plan
 from skyports_tf.sightings import drop_mark, read_mark, write_mark
 from skyports_tf.stacks import fill_stack
 from skyports_tf.tree import stacks_of
@@ -183,10 +187,23 @@ class _Reaper:
         )
         stack = compilation.stacks[0].stack
         plan = plan_stack(request.out, stack, request.settings, self.progress)
-        check_expiring(plan, due.expired, list(sighting.opens.values()))
+        alone = expiring_rules(plan, due.expired, sighting.opens)
+        if alone and len(alone) < len(plan.shown):
+            # the files are ahead of the state: what waits there for an apply goes on waiting
+            plan = self._plan_alone(plan, alone)
+        if more := more_than_expiring(plan, due.expired, sighting.opens):
+            raise refusal(stack, more)
         if plan.plan_file is not None:
             apply_plan(request.out, plan, request.settings, self.progress)
         return plan
+
+    def _plan_alone(self, plan: StackPlan, addresses: Sequence[str]) -> StackPlan:
+        """The part of a plan that changes these rules alone."""
+        request = self.request
+        with execution_of(request.out, plan.stack, request.settings, self.progress) as execution:
+            alone = make_plan(execution, request.out, flags={"target": list(addresses)})
+        # rules that only close need no order, and Terraform's warning of targets is what we want
+        return replace(alone, opening=(), warnings=())
 
     def _current(self, stack: Stack) -> Stack:
         """The stack as its ledger has it now."""

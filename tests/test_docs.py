@@ -171,8 +171,7 @@ def test_the_operators_page_speaks_of_verbs_and_options_that_are_there() -> None
     verbs = set(re.findall(r"`(?:skyports-tf )?([a-z]+)(?: [A-Z][A-Z. ]*| --[a-z][^`]*| TASK[^`]*)?`", page))
     assert set(VERBS) - {"inspect", "names", "clouds"} <= verbs
     known = {option for verb in VERBS for option in options_of(verb)}
-    theirs = {"--cloud", "--region", "--zone", "--config"}  # of `sky launch`
-    theirs |= {"--timeout"}  # of verbs that are on their way
+    theirs = {"--cloud", "--region", "--zone", "--config", "--refresh"}  # of `sky launch` and `sky status`
     assert set(re.findall(r"--[a-z][a-z-]+", page)) - theirs - known == set()
 
 

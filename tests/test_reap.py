@@ -182,15 +182,22 @@ def test_what_has_expired_closes_alone_and_the_group_stays_while_the_cluster_liv
     assert ports_of(stack["changes"]["close"]) == [8888] and stack["terraform"]["delete"] == 1
     assert live_ports(aws) == {22, 7000}
 
-    # the last port of a cluster that lives: its group holds its nodes, and their SSH
+    # compiled and not applied: it waits for its apply, and what expires closes all the same
+    project.compile(project.task("[7000-7010, 8888, 9999]"), ssh_sources=("10.0.0.0/8",))
     at(181)
     answer, _, stacks = reap(tmp_path, "--no-sky")
     assert (answer.code, ports_of(stacks["web-aws-us-east-1"]["changes"]["close"])) == (0, [7000])
-    assert live_ports(aws) == {22} and groups(aws) == ["sky-sg-web"]
+    assert live_ports(aws) == {22}
     assert reap(tmp_path, "--no-sky", "--check")[0].code == 0
+    assert "tcp 7000" not in call(tmp_path, "status", "web").out
+    assert "+ open   tcp 9999" in call(tmp_path, "plan", "web.yaml", "--ssh-source", "10.0.0.0/8").out
+    project.compile(project.task("[7000-7010, 8888]"))
+
+    # that was the last port of a cluster that lives: its group holds its nodes, and their SSH
+    assert groups(aws) == ["sky-sg-web"]
     # and an apply does not take it from under them either
     opened(tmp_path, "web.yaml")
-    assert groups(aws) == ["sky-sg-web"]
+    assert (live_ports(aws), groups(aws)) == ({22}, ["sky-sg-web"])
 
 
 # -- where SkyPilot alone knows ----------------------------------------------------------
