@@ -129,7 +129,8 @@ def _foreign(execution: Execution, found: Differences, probe: Probe | None) -> t
         unknown = _not_in(held_ids(read_json(execution.run(execution.terraform.show).stdout)), unknown)
     # one rule may hold many ports and sources, and then it is listed once for each
     by_id = {rule.id: [other.opens for other in unknown if other.id == rule.id] for rule in unknown}
-    return tuple(ForeignRule(name, rule) for name, opens in by_id.items() for rule in group_rules(opens))
+    rules = [ForeignRule(name, rule) for name, opens in by_id.items() for rule in group_rules(opens)]
+    return tuple(sorted(rules, key=lambda item: (item.rule.from_port, item.rule.to_port, item.id)))
 
 
 def _not_in(held: frozenset[str], rules: Iterable[LiveRule]) -> tuple[LiveRule, ...]:
