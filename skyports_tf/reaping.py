@@ -6,7 +6,7 @@ between; against others, the state's own lock holds. A stack that fails hides no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeVar
@@ -38,6 +38,7 @@ from skyports_tf.running.look import look_at_stack
 from skyports_tf.running.plans import make_plan
 from skyports_tf.sightings import drop_mark, read_mark, write_mark
 from skyports_tf.stacks import fill_stack
+from skyports_tf.terraform import Flag
 from skyports_tf.tree import stacks_of
 
 Given = TypeVar("Given")
@@ -188,20 +189,25 @@ class _Reaper:
         stack = compilation.stacks[0].stack
         plan = plan_stack(request.out, stack, request.settings, self.progress)
         alone = expiring_rules(plan, due.expired, sighting.opens)
-        if alone and len(alone) < len(plan.shown):
+        is_part = bool(alone) and len(alone) < len(plan.shown)
+        if is_part:
             # the files are ahead of the state: what waits there for an apply goes on waiting
-            plan = self._plan_alone(plan, alone)
+            plan = self._plan_alone(plan, {"target": list(alone)})
         if more := more_than_expiring(plan, due.expired, sighting.opens):
             raise refusal(stack, more)
         if plan.plan_file is not None:
             apply_plan(request.out, plan, request.settings, self.progress)
+        if is_part:
+            # an apply of targets leaves the outputs as they were (Terraform 1.11)
+            outputs = self._plan_alone(plan, {"refresh_only": True})
+            apply_plan(request.out, outputs, request.settings, self.progress)
         return plan
 
-    def _plan_alone(self, plan: StackPlan, addresses: Sequence[str]) -> StackPlan:
-        """The part of a plan that changes these rules alone."""
+    def _plan_alone(self, plan: StackPlan, flags: Mapping[str, Flag]) -> StackPlan:
+        """A part of a plan, as these flags of Terraform's choose it."""
         request = self.request
         with execution_of(request.out, plan.stack, request.settings, self.progress) as execution:
-            alone = make_plan(execution, request.out, flags={"target": list(addresses)})
+            alone = make_plan(execution, request.out, flags=flags)
         # rules that only close need no order, and Terraform's warning of targets is what we want
         return replace(alone, opening=(), warnings=())
 

@@ -190,7 +190,7 @@ def test_what_has_expired_closes_alone_and_the_group_stays_while_the_cluster_liv
     assert live_ports(aws) == {22}
     assert reap(tmp_path, "--no-sky", "--check")[0].code == 0
     assert "tcp 7000" not in call(tmp_path, "status", "web").out
-    assert "+ open   tcp 9999" in call(tmp_path, "plan", "web.yaml", "--ssh-source", "10.0.0.0/8").out
+    assert "+ open  tcp 9999" in call(tmp_path, "plan", "web.yaml", "--ssh-source", "10.0.0.0/8").out
     project.compile(project.task("[7000-7010, 8888]"))
 
     # that was the last port of a cluster that lives: its group holds its nodes, and their SSH
