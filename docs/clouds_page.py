@@ -38,7 +38,7 @@ FACETS = {
     "nodes": "the nodes",
     "objects": "the objects of the module",
     "rules": "the rules that are open",
-    "holders": "what keeps objects from being deleted",
+    "holders": "what keeps them from being deleted",
     "leftovers": "what is left after a destroy",
 }
 
@@ -102,8 +102,13 @@ def _seen(cloud: Cloud) -> str:
     for facet, words in FACETS.items():
         if facet in cloud.blind:
             reasons.setdefault(cloud.blind[facet], []).append(words)
-    unseen = [f"not {' and '.join(facets)}: {reason}" for reason, facets in reasons.items()]
-    return ". ".join([", ".join(seen), *unseen] if seen else unseen)
+    unseen = [f"not {_listed(facets)}: {reason}" for reason, facets in reasons.items()]
+    return "; ".join([_listed(seen), *unseen] if seen else unseen)
+
+
+def _listed(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _patterns(cloud: Cloud, kind: str) -> str:
