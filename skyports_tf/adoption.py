@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from skyports_tf.compilation import Compilation, CompiledStack
 from skyports_tf.config import Config
@@ -24,11 +25,15 @@ from skyports_tf.recompile import empty_stack, recompile_stacks, rewrite_stack, 
 from skyports_tf.running.adopting import Adoption, adoption_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
-from skyports_tf.running.probe import read_probe
+from skyports_tf.running.probe import Probe, read_probe
 from skyports_tf.running.state import never_applied, read_addresses, read_open_rules, read_outputs, status_of
 from skyports_tf.stacks import fill_stack
 from skyports_tf.terraform import read_json
 
+#: The folder of a cloud's templates that looks for what could be adopted, where its probe cannot see it.
+_ADOPT: Final = "adopt"
+# Terraform's and OpenTofu's own words
+_NOT_THERE: Final = "non-existent remote object"
 # Terraform before 1.7, and OpenTofu before 1.10, do not know all of the block
 _NO_REMOVED_BLOCKS = re.compile(r"Unsupported block type|Blocks of type \"(?:removed|lifecycle)\"")
 
@@ -55,6 +60,8 @@ def plan_adoption(
     plan would change anything in the cloud; the tree is then as it was, too.
     """
     _refuse_attachments(stack)
+    if config.catalog.load(stack.cloud).unadoptable:
+        return None
     with _kept_as_it_was(out, stack, config) as keep:
         filled = _begun(out, stack, config)
         with execution_of(out, filled, settings, progress) as execution:
@@ -121,11 +128,23 @@ def _only(compilation: Compilation) -> CompiledStack:
 
 
 def _look(execution: Execution) -> Adoption | None:
-    probe = read_probe(execution)
+    probe = _probe(execution)
     if probe is None:
         return None
     shown = read_json(execution.run(execution.terraform.show).stdout)
     return adoption_of(execution.stack, probe, shown)
+
+
+def _probe(execution: Execution) -> Probe | None:
+    """What is there: where no data source reads it, an import does, into a state that goes at once."""
+    if not (execution.catalog.load(execution.stack.cloud).folder / _ADOPT).is_dir():
+        return read_probe(execution)
+    try:
+        return read_probe(execution, _ADOPT)
+    except TerraformError as error:
+        if _NOT_THERE not in error.output:
+            raise
+        return None
 
 
 def _adopted(current: Stack, adopted: Stack) -> Stack:

@@ -111,7 +111,8 @@ class Cloud:
     to the argument that takes it; `object_names` maps an object to the pattern of its name by
     mode; `settings` maps the cloud's part of the config to JSON Schemas. `sky_config_with` is what
     SkyPilot's own config must say beside `sky_config`, by the setting that must be set; `blind`
-    maps what the probe cannot know to the reason.
+    maps what the probe cannot know to the reason, and `unadoptable` is why nothing of SkyPilot's
+    can be adopted.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Cloud:
     launch_first: bool
     keeps_out: bool
     blind: Mapping[str, str]
+    unadoptable: str | None
     exclusions: tuple[Exclusion, ...]
     takeover: str
     objects: str
@@ -261,6 +263,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         launch_first=facts.get("launch_first", False),
         keeps_out=facts.get("keeps_out", False),
         blind=facts.get("blind", {}),
+        unadoptable=facts.get("unadoptable"),
         exclusions=tuple(Exclusion(**item) for item in facts.get("exclusions", ())),
         takeover=facts["takeover"],
         objects=facts["objects"],

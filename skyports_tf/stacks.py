@@ -11,7 +11,7 @@ from skyports_tf.clouds import PORTS_PER_RULE, SOURCES_PER_RULE, Cloud, Limit
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.grants import Flags, ssh_sources_of
-from skyports_tf.model import IngressRule, LedgerEntry, PackedRule, Stack, StackMode
+from skyports_tf.model import ADOPTED, IngressRule, LedgerEntry, PackedRule, Stack, StackMode
 from skyports_tf.naming import NameTooLongError, name_on_cloud, name_on_cloud_pattern
 from skyports_tf.pack import pack, pack_rules, wanted_of
 from skyports_tf.packing.rectangles import RuleShape
@@ -37,7 +37,8 @@ def build_stack(
     by_setting = cloud.sky_config_with if mode == "takeover" else {}
     needed = [cloud.sky_config, *(part for name, part in by_setting.items() if settings[name] is not None)]
     ssh_sources = ssh_sources_of(place.cluster, config, flags) if ssh_ports else ()
-    packed = tuple(_packed(rules, cloud, shape_of(cloud, config), old.packed if old else ()))
+    held = bool(old and old.adopted.get("held")) and all(entry.file == ADOPTED for entry in entries)
+    packed = () if held else tuple(_packed(rules, cloud, shape_of(cloud, config), old.packed if old else ()))
     kept = {rule.key for rule in packed} | {ssh_key(source) for source in ssh_sources}
     return Stack(
         cluster=place.cluster,
@@ -56,7 +57,7 @@ def build_stack(
         backend=(config.backend_kind, config.backend),
         sky_config=fill_names(merge_configs(needed), said) if rules else {},
         launch_config=fill_names(merge_configs([*by_setting.values()]), said) if rules else {},
-        adopted=_facts(old, kept) if old and rules and old.mode == mode else {},
+        adopted=_facts(old, kept, held) if old and (rules or held) and old.mode == mode else {},
         imports=old.imports if old and rules else {},
     )
 
@@ -66,11 +67,16 @@ def ssh_key(source: Source) -> str:
     return f"ssh@{source}"
 
 
-def _facts(old: Stack, keys: Collection[str]) -> Mapping[str, Any]:
-    """What is known of adopted objects, without the rules that are gone."""
-    if "rules" not in old.adopted:
-        return old.adopted
-    return {**old.adopted, "rules": {key: fact for key, fact in old.adopted["rules"].items() if key in keys}}
+def _facts(old: Stack, keys: Collection[str], held: bool) -> Mapping[str, Any]:
+    """What is known of adopted objects, without the rules that are gone.
+
+    While they are `held`, objects of SkyPilot's open the ports, and no rule of ours.
+    """
+    if not old.adopted:
+        return {}
+    rules = {key: fact for key, fact in old.adopted.get("rules", {}).items() if key in keys}
+    kept = {name: fact for name, fact in old.adopted.items() if name not in ("held", "rules")}
+    return {**({"held": True} if held else {}), **kept, **({"rules": rules} if rules else {})}
 
 
 def fill_stack(stack: Stack, config: Config) -> Stack:

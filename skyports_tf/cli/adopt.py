@@ -123,7 +123,7 @@ class _Work:
         plans = [item for item in found.results if item is not None]
         self.planned = Outcome(plans, found.failures)
         if not plans and not found.failures:
-            raise FindingsError([*self.notes, _nothing(stacks)])
+            raise FindingsError([*self.notes, _nothing(stacks, self.config)])
 
     def show_plans(self) -> None:
         """Tell what would change hands."""
@@ -162,8 +162,12 @@ class _Work:
         return explain_failures(self.session, failures)
 
 
-def _nothing(stacks: Sequence[Stack]) -> Diagnostic:
+def _nothing(stacks: Sequence[Stack], config: Config) -> Diagnostic:
     places = ", ".join(stack.directory.partition("/")[2] for stack in stacks)
-    message = f"SkyPilot has opened no port for cluster {stacks[0].cluster!r} on {places}"
+    message = f"nothing that can be adopted is open for cluster {stacks[0].cluster!r} on {places}"
     way_out = "name the place with --infra; on a cloud that needs it, name SkyPilot's user with --user-hash"
+    clouds = [config.catalog.load(stack.cloud) for stack in stacks]
+    reasons = {cloud.name: reason for cloud in clouds if (reason := cloud.unadoptable)}
+    if len(reasons) == len(clouds):
+        way_out = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     return Diagnostic("nothing-to-adopt", message, help=way_out)

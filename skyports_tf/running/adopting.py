@@ -37,7 +37,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A live rule that can be said: what it opens, and the address that is to hold it."""
+    """A live rule that can be said: what it opens, and the address that is to hold it, if any is."""
 
     rule: LiveRule
     grant: Grant
@@ -58,7 +58,7 @@ def adoption_of(stack: Stack, probe: Probe, shown: Mapping[str, Any]) -> Adoptio
         for address, identifier in (probe.objects or {}).items()
         if address not in addresses and identifier not in identifiers
     }
-    if not addresses and not (objects and lost):
+    if not addresses and not lost:
         return None
     is_ours = bool(addresses) or probe.is_ours
     known = {rule.key: PortSet((rule.ports,)) for rule in stack.rules} if is_ours else {}
@@ -78,8 +78,8 @@ def adoption_of(stack: Stack, probe: Probe, shown: Mapping[str, Any]) -> Adoptio
         stack,
         entries=tuple(entries),
         ssh_sources=stack.ssh_sources if is_ours else _ssh_sources(found),
-        adopted=_facts(stack, probe, found, is_ours),
-        imports={**objects, **{item.address: item.rule.id for item in found}},
+        adopted=_facts(probe, found, stack.adopted if is_ours else {}),
+        imports={**objects, **{item.address: item.rule.id for item in found if item.address}},
     )
     opened = group_rules(item.rule.opens for item in ports)
     warnings = (*(_foreign(stack, rule) for rule in foreign), *_set_aside(stack, aside))
@@ -97,21 +97,27 @@ def _sorted_out(
     foreign = []
     for rule in sorted(rules, key=lambda rule: (rule.opens.from_port - rule.opens.to_port, rule.id)):
         item = _found(rule, ours)
-        if item is None or item.address in found or (item.key in held and not item.is_ssh):
+        place = item.key if item and (item.is_ssh or item.rule.holder) else item.address if item else ""
+        if item is None or place in found or (item.key in held and not item.is_ssh):
             foreign.append(rule)
         else:
-            found[item.address] = item
-    return sorted(found.values(), key=lambda item: item.address), foreign
+            found[place] = item
+    broken = {rule.id for rule in foreign}
+    whole = [item for item in found.values() if not item.rule.holder or item.rule.id not in broken]
+    foreign += [item.rule for item in found.values() if item not in whole]
+    return sorted(whole, key=lambda item: (item.address, item.key)), foreign
 
 
 def _found(rule: LiveRule, ours: Stack | None) -> _Found | None:
     grant = _grant_of(rule.opens)
-    if grant is None:
+    if grant is None or (rule.facts is None and not rule.is_ours):
         return None
     source = str(grant.source)
-    if rule.ssh and (ours is None or grant.source in ours.ssh_sources):
-        return _Found(rule, grant, source, f"{rule.ssh}[{quote(source)}]", True)
+    if rule.ssh is not None and (ours is None or grant.source in ours.ssh_sources):
+        return _Found(rule, grant, source, rule.ssh and f"{rule.ssh}[{quote(source)}]", True)
     key = rule.key or f"{grant.protocol}-{grant.ports.first}@{source}"
+    if rule.holder:
+        return None if ours else _Found(rule, grant, key, rule.holder, False)
     return _Found(rule, grant, key, f"{rule.address}[{quote(key)}]", False)
 
 
@@ -141,16 +147,22 @@ def _kept(stack: Stack, is_ours: bool) -> tuple[Sequence[LedgerEntry], Sequence[
     return (), [entry for entry in stack.entries if entry.file != ADOPTED]
 
 
-def _facts(stack: Stack, probe: Probe, found: Iterable[_Found], is_ours: bool) -> dict[str, Any]:
-    """What the module is to leave as it is: of objects that are not ours, and of each rule by its key."""
-    facts = dict(stack.adopted) if is_ours else {}
+def _facts(probe: Probe, found: Sequence[_Found], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module is to leave as it is: of objects that are not ours, and of each rule by its key.
+
+    Objects that are held as they are, and open the ports meanwhile, are the `holders`.
+    """
+    facts = dict(known)
+    holders = sorted({item.rule.holder for item in found if item.rule.holder})
+    if holders:
+        facts |= {"held": True, "holders": holders}
     if probe.adopted is not None and "objects" not in facts:
         facts["objects"] = dict(probe.adopted)
     rules = dict(facts.get("rules", {}))
     for item in found:
-        if item.rule.facts is not None and not item.rule.is_ours:
+        if item.rule.facts is not None and not item.rule.holder and not item.rule.is_ours:
             rules[ssh_key(item.grant.source) if item.is_ssh else item.key] = dict(item.rule.facts)
-    return {**facts, "rules": rules} if facts or rules else {}
+    return {**facts, **({"rules": rules} if rules else {})}
 
 
 def _foreign(stack: Stack, rule: LiveRule) -> Diagnostic:

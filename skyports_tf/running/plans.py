@@ -94,7 +94,7 @@ def _read_changes(
     def shown() -> Mapping[str, Any]:
         return read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
 
-    if has_packed_rules(record):
+    if has_packed_rules(record) or _moves_holders(record, stack):
         old = _packed_before(execution, record, outputs)
         changes = packed_changes(record, old, stack, closing=outputs is not None)
         return changes, PlanFacts(record, stack, old or {}, None, shown)
@@ -108,6 +108,15 @@ def _read_changes(
     return changes, PlanFacts(record, stack, before, (before, after), shown)
 
 
+def _moves_holders(record: Record, stack: Stack) -> bool:
+    """Whether the plan changes what SkyPilot made and what has opened ports since it was adopted."""
+    holders = stack.adopted.get("holders", ())
+    return any(
+        change.resource.address in holders and change.action in ("update", "delete", "replace")
+        for change in record.planned
+    )
+
+
 def _packed_before(
     execution: Execution, record: Record, outputs: Mapping[str, Any] | None
 ) -> dict[str, OpenRule] | None:
@@ -115,7 +124,7 @@ def _packed_before(
     if needs_outputs(record) and is_unfinished(execution.paths):
         # the outputs are of an earlier time: what the stack's rules hold is the nearest to the truth
         return packed_rules(execution.stack, planned_rules(record))
-    if needs_outputs(record) or outputs is not None:
+    if needs_outputs(record) or outputs is not None or _moves_holders(record, execution.stack):
         return output_rules(read_outputs(execution) if outputs is None else outputs)
     return None
 

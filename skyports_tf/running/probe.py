@@ -35,7 +35,9 @@ class LiveRule:
     `address` is the resource that would hold it in the stack, and `key` its key there where the
     cloud knows it; `is_ours` says that it bears the mark of this cluster's stack. `ssh` is the
     resource that would hold it as a rule for SSH, where it may be one. `facts` are what it has
-    beside what it opens, for the module; `priority` is there where rules have one.
+    beside what it opens, for the module; a rule of others' without them cannot be ours. `holder`
+    is the resource that would hold the object as it is, where none of our rules could; `priority`
+    is there where rules have one.
     """
 
     id: str
@@ -47,6 +49,7 @@ class LiveRule:
     ssh: str | None = None
     facts: Mapping[str, Any] | None = None
     priority: int | None = None
+    holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,15 @@ def why_unknown(execution: Execution, facet: str) -> str | None:
     return catalog.load(cloud).blind.get(facet) if cloud in catalog.managed() else None
 
 
-def read_probe(execution: Execution) -> Probe | None:
+def read_probe(execution: Execution, room: str = "probe") -> Probe | None:
     """Look what the cloud has of the stack's cluster; None where the cloud has no probe.
+
+    `room` is the folder of the cloud's templates that looks.
 
     The stack has its names (`fill_stack`), else there is nothing to look for. Raises
     `TerraformError` where the cloud cannot be read: then nothing is known.
     """
-    text = _probe_text(execution)
+    text = _probe_text(execution, room)
     if text is None:
         return None
     execution.tell("probe", "Looking at what is there")
@@ -125,13 +130,13 @@ def probe_of(outputs: Mapping[str, Any]) -> Probe:
     )
 
 
-def _probe_text(execution: Execution) -> str | None:
+def _probe_text(execution: Execution, room: str) -> str | None:
     stack, catalog = execution.stack, execution.catalog
     if stack.cloud not in catalog.managed() or not _is_filled(stack, catalog.load(stack.cloud)):
         return None
     from skyports_tf.render import render_probe  # Jinja takes a while, and few verbs need it
 
-    return render_probe(stack, catalog)
+    return render_probe(stack, catalog, room)
 
 
 def _is_filled(stack: Stack, cloud: Cloud) -> bool:
@@ -153,6 +158,7 @@ def _rules(items: Iterable[Mapping[str, Any]]) -> Iterator[LiveRule]:
                 ssh=item.get("ssh"),
                 facts=item.get("adopted"),
                 priority=item.get("priority"),
+                holder=item.get("holder"),
             )
 
 

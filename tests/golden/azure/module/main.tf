@@ -28,9 +28,10 @@ check "launched" {
 
 locals {
   rules    = var.closed ? {} : var.rules
+  held     = var.adopted.held && !var.closed
   launched = length(data.azurerm_resources.group.resources) > 0
   # without rules there is nothing to do for a cluster that is gone
-  guarded = local.launched || length(var.rules) > 0
+  guarded = !local.held && (local.launched || length(var.rules) > 0)
   nodes_by_name = {
     for node in data.azurerm_resources.nodes.resources : node.name => node
     if lower(node.resource_group_name) == lower(var.resource_group_name)
@@ -98,6 +99,28 @@ resource "azurerm_network_security_rule" "port" {
 
   # ports close before the rule goes that denies them, so that none is open to all on the way
   depends_on = [azurerm_network_security_rule.deny]
+}
+
+# What SkyPilot made, until a task asks for its ports.
+resource "azurerm_network_security_rule" "adopted" {
+  for_each = toset(local.held ? var.adopted.objects.rules : [])
+
+  name                        = each.key
+  resource_group_name         = var.resource_group_name
+  network_security_group_name = var.security_group_name
+
+  priority                   = 4096
+  direction                  = "Inbound"
+  access                     = "Allow"
+  protocol                   = "Tcp"
+  source_port_range          = "*"
+  source_address_prefix      = "*"
+  destination_port_range     = "1"
+  destination_address_prefix = "*"
+
+  lifecycle {
+    ignore_changes = all
+  }
 }
 
 # SkyPilot's own rule lets everyone use SSH; where fewer may, these let them, and the next denies the others.

@@ -59,9 +59,26 @@ locals {
     ]
   ])
 
+  adopted_openings = flatten([
+    for rule in values(azurerm_network_security_rule.adopted) : [
+      for pair in setproduct(
+        concat(
+          compact([rule.destination_port_range]),
+          rule.destination_port_ranges == null ? [] : sort(rule.destination_port_ranges),
+        ),
+        rule.source_address_prefix == "*" ? ["0.0.0.0/0", "::/0"] : compact([rule.source_address_prefix]),
+        ) : {
+        protocol  = lower(rule.protocol)
+        from_port = tonumber(split("-", pair[0])[0])
+        to_port   = tonumber(reverse(split("-", pair[0]))[0])
+        source    = pair[1]
+      }
+    ]
+  ])
+
   # rules may overlap, and then the widest of the ranges that begin alike counts
   overlapping_rules = {
-    for opening in local.openings : "${opening.protocol}-${opening.from_port}@${opening.source}" => opening...
+    for opening in concat(local.openings, local.adopted_openings) : "${opening.protocol}-${opening.from_port}@${opening.source}" => opening...
   }
   open_rules = {
     for key, openings in local.overlapping_rules : key => merge(openings[0], { to_port = max(openings[*].to_port...) })

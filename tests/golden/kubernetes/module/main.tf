@@ -2,6 +2,7 @@
 
 locals {
   rules    = var.closed ? {} : var.rules
+  held     = var.adopted.held && !var.closed
   labels   = merge(var.tags, { skyports-cluster = var.name_on_cloud })
   selector = merge({ skypilot-cluster-name = var.name_on_cloud }, var.head_only ? { skypilot-head-node = "1" } : {})
 
@@ -51,6 +52,48 @@ resource "kubernetes_service_v1" "port" {
         target_port = tostring(port.value)
       }
     }
+  }
+}
+
+# -- what SkyPilot made, until a task asks for its ports -----------------------------------
+
+resource "kubernetes_service_v1" "adopted" {
+  # checkov:skip=CKV_K8S_21: the namespace is the one that SkyPilot launches in
+  for_each = toset(local.held ? var.adopted.objects.services : [])
+
+  metadata {
+    name      = each.key
+    namespace = var.namespace
+  }
+
+  spec {
+    type = "LoadBalancer"
+
+    port {
+      port = 1
+    }
+  }
+
+  lifecycle {
+    ignore_changes = all
+  }
+}
+
+resource "kubernetes_ingress_v1" "adopted" {
+  # checkov:skip=CKV_K8S_21: the namespace is the one that SkyPilot launches in
+  for_each = toset(local.held ? var.adopted.objects.ingresses : [])
+
+  metadata {
+    name      = each.key
+    namespace = var.namespace
+  }
+
+  spec {
+    ingress_class_name = "nginx"
+  }
+
+  lifecycle {
+    ignore_changes = all
   }
 }
 

@@ -30,8 +30,9 @@ output "rules" {
 locals {
   # a Service or an Ingress that has lost its sources is open to all
   open_ports = concat(
+    local.adopted_ports,
     flatten([
-      for service in values(kubernetes_service_v1.port) : [
+      for service in concat(values(kubernetes_service_v1.port), values(kubernetes_service_v1.adopted)) : [
         for pair in setproduct(
           service.spec[0].port,
           coalescelist(
@@ -59,6 +60,22 @@ locals {
     ]),
   )
 
+  # an Ingress of SkyPilot's has a path for each port
+  adopted_ports = flatten([
+    for ingress in values(kubernetes_ingress_v1.adopted) : [
+      for path in flatten([for rule in ingress.spec[0].rule : [for http in rule.http : http.path]]) : [
+        for source in split(",", try(
+          ingress.metadata[0].annotations["nginx.ingress.kubernetes.io/whitelist-source-range"],
+          "0.0.0.0/0,::/0",
+          )) : {
+          protocol = "tcp"
+          port     = path.backend[0].service[0].port[0].number
+          source   = source
+        }
+      ]
+    ]
+  ])
+
   # several Services may open a port to the same source
   open_rules = {
     for item in local.open_ports : "${item.protocol}-${item.port}@${item.source}" => {
@@ -81,7 +98,7 @@ locals {
   }
 
   statuses = merge(
-    { for key, service in kubernetes_service_v1.port : key => service.status },
+    { for key, service in merge(kubernetes_service_v1.port, kubernetes_service_v1.adopted) : key => service.status },
     { for key, ingress in kubernetes_ingress_v1.port : key => ingress.status },
   )
   # an IP, or a host name as on AWS
@@ -95,7 +112,7 @@ locals {
   endpoints = merge(
     {
       for item in flatten([
-        for key, service in kubernetes_service_v1.port : [
+        for key, service in merge(kubernetes_service_v1.port, kubernetes_service_v1.adopted) : [
           for port in service.spec[0].port : {
             name     = join(" ", compact([port.protocol == "TCP" ? "" : lower(port.protocol), port.port]))
             endpoint = format(strcontains(local.hosts[key], ":") ? "[%s]:%d" : "%s:%d", local.hosts[key], port.port)

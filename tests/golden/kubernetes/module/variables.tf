@@ -7,6 +7,19 @@ variable "annotations" {
   nullable    = false
 }
 
+variable "adopted" {
+  description = "SkyPilot's own Services and Ingresses; while they are held, they open the ports, and are left as they are."
+  type = object({
+    held = optional(bool, false)
+    objects = optional(object({
+      services  = optional(list(string), [])
+      ingresses = optional(list(string), [])
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "closed" {
   description = "No port is open, whatever the rules say; the rest stays."
   type        = bool
