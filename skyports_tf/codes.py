@@ -98,6 +98,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Ports that `run` has opened could not be closed again.",
         "Do what the help says: they stay open until then.",
     ),
+    "group-kept": (
+        "The ports are closed, and the group stays as long as nodes of the cluster run.",
+        "Nothing; `down` removes it with the cluster.",
+    ),
     "stays-open": (
         "A task was in the ledger before `run`, so its ports stay open after it.",
         "Nothing, if that is what you want; else take it out with `--forget`.",

@@ -6,7 +6,7 @@ Used by `run`, and by `reap` for a `run` that was killed. Who calls this holds t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from skyports_tf.bookkeeping import ledger_names
@@ -15,12 +15,13 @@ from skyports_tf.compilation import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lease import drop_lease, files_to_close, leases, locked_clusters, narrow_lease
-from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, plan_stack
+from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, close_ports, plan_stack
 from skyports_tf.model import PortRule, Stack, StackClosed, StackPlan
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.recompile import recompile_stacks
 from skyports_tf.running.changes import group_rules, stack_rules
 from skyports_tf.running.execution import silent
+from skyports_tf.running.shutdown import live_nodes
 from skyports_tf.tree import stacks_of
 
 _Reach = dict[tuple[str, str], PortSet]
@@ -30,12 +31,13 @@ _Reach = dict[tuple[str, str], PortSet]
 class StackSettled:
     """A stack after tasks were taken out of it: what was applied, and the proof where nothing was left.
 
-    `closed` is None where other tasks keep the stack alive.
+    `closed` is None where other tasks keep the stack alive, or where nodes keep its group: `notes` says so.
     """
 
     stack: Stack
     plan: StackPlan
     closed: StackClosed | None
+    notes: tuple[Diagnostic, ...] = ()
 
 
 def added_files(out: str, compilation: Compilation, tasks: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -115,17 +117,37 @@ def settle_stack(
 ) -> StackSettled:
     """Bring the cloud to what the ledger of `stack` still asks for, and destroy it where that is nothing.
 
-    What somebody agreed to open before is in `allowed`. Raises `FindingsError` where more than
-    that would open: nothing is applied then.
+    `stack` has its names (`fill_stack`). While nodes run in the group, its ports are closed and it
+    stays. What somebody agreed to open before is in `allowed`: raises `FindingsError` where more
+    than that would open, and nothing is applied then.
     """
     if not stack.entries:
         plan = plan_close(out, stack, settings, progress)
+        notes = tuple(_group_kept(out, stack, settings)) if plan.counts.any else ()
+        if notes:
+            return StackSettled(stack, close_ports(out, stack, settings, progress), None, notes)
         return StackSettled(stack, plan, close_stack(out, plan, settings, progress))
     plan = plan_stack(out, stack, settings, progress)
     refuse_to_open(plan, allowed)
     if plan.plan_file is not None:
         apply_plan(out, plan, settings, progress)
     return StackSettled(stack, plan, None)
+
+
+def _group_kept(out: str, stack: Stack, settings: RunSettings) -> Iterator[Diagnostic]:
+    """A note where the group of a stack without tasks has to outlive its nodes.
+
+    Nodes that were launched into it hold it; and on some clouds it keeps out what would come in without it.
+    """
+    keeps_out = settings.catalog.load(stack.cloud).keeps_out
+    if stack.mode != "takeover":
+        return
+    nodes = live_nodes(out, stack, settings)
+    if nodes or (nodes is None and keeps_out):
+        running = f"nodes run ({', '.join(nodes)})" if nodes else "nodes may run"
+        message = f"{stack.name}: {running}, so the group stays, without ports"
+        help_text = f"`skyports-tf down {stack.cluster}` removes it with the cluster"
+        yield Diagnostic("group-kept", message, help=help_text, severity="note")
 
 
 def refuse_to_open(plan: StackPlan, allowed: Stack) -> None:

@@ -22,16 +22,17 @@ from skyports_tf.running.execution import (
     execution_of,
     silent,
 )
+from skyports_tf.running.initialization import StackPaths
 from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.repair import mend, repair
 from skyports_tf.running.state import (
     is_unfinished,
     never_applied,
+    read_addresses,
     read_open_rules,
     read_outputs,
     status_of,
 )
-from skyports_tf.terraform import Flag
 
 __all__ = [
     "PLAN_FILE",
@@ -40,6 +41,7 @@ __all__ = [
     "ProgressEvent",
     "RunSettings",
     "apply_plan",
+    "close_ports",
     "plan_closed",
     "plan_stack",
     "read_status",
@@ -59,13 +61,32 @@ def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress
 def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
     """Plan to close every port of the stack, and keep its groups and whatever else it holds.
 
-    The files stay as they are: the next plan opens the ports again.
+    The files stay as they are: the next plan does what they ask for.
     """
     if never_applied(paths_of(out, stack), stack):
         return empty_plan(out, stack)
     with execution_of(out, replace(stack, rules=(), packed=()), settings, progress) as execution:
-        flags: dict[str, Flag] = {"var": "closed=true"} if _can_be_closed(execution) else {}
-        return make_plan(execution, out, flags=flags)
+        if _knows_closed(execution.paths):
+            return make_plan(execution, out, flags={"var": "closed=true"})
+        ports = _port_resources(execution)
+        if not ports:
+            return empty_plan(out, stack)
+        # what Terraform says of targeting is no news: it is what we want
+        return replace(make_plan(execution, out, flags={"target": ports}), warnings=())
+
+
+def close_ports(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
+    """Close every port of the stack, and keep its groups; gives the plan, which was applied."""
+    plan = plan_closed(out, stack, settings, progress)
+    if plan.plan_file is None or not plan.changes.close:
+        return plan
+    apply_plan(out, plan, settings, progress)
+    if not _knows_closed(paths_of(out, stack)):
+        # an apply of targets leaves the outputs as they were (Terraform 1.11)
+        with execution_of(out, plan.stack, settings, progress) as execution:
+            outputs = make_plan(execution, out, flags={"refresh_only": True})
+        apply_plan(out, outputs, settings, progress)
+    return plan
 
 
 def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progress = silent) -> StackStatus:
@@ -101,12 +122,18 @@ def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
         return StackStatus(stack, "unknown", reason=_first_words(error))
 
 
-def _can_be_closed(execution: Execution) -> bool:
-    """Whether the files as they are know the variable: a stack without ports has nothing to close."""
+def _knows_closed(paths: StackPaths) -> bool:
+    """Whether the files as they are know the variable: those of a stack that asks for no port do not."""
     try:
-        return 'variable "closed"' in (execution.paths.folder / "main.tf").read_text(encoding="utf-8")
+        return 'variable "closed"' in (paths.folder / "main.tf").read_text(encoding="utf-8")
     except OSError:
         return False
+
+
+def _port_resources(execution: Execution) -> list[str]:
+    """The resources of port rules in the state, which the files may ask for no more."""
+    names = {address.partition("[")[0] for address in read_addresses(execution)}
+    return sorted(name for name in names if name.endswith(".port"))
 
 
 def _explained(execution: Execution, error: TerraformError) -> TerraformError:

@@ -163,7 +163,7 @@ class _Reaper:
         request, verified = self.request, False
         plans: list[StackPlan] = []
         if "abandoned" in due.why:
-            current = self._current(due.stack)
+            current = self._filled(self._current(due.stack))
             settled = settle_stack(request.out, current, due.stack, request.settings, self.progress)
             plans.append(settled.plan)
             verified = settled.closed is not None

@@ -469,6 +469,28 @@ def test_who_opens_waits_for_who_closes(gcp: Place) -> None:
     assert gcp.run(command="true").returncode == 0
 
 
+def test_rules_that_keep_out_what_skypilot_lets_in_stay_while_nodes_run(
+    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = yaml.safe_load(Path(__file__).with_name("matrix").joinpath("azure.yaml").read_text("utf-8"))
+    cloud = SchemaCloud(tmp_path, facts["schema"], mirror, facts["fixture"])
+    for name, value in cloud.env.items():
+        monkeypatch.setenv(name, value)
+    project = Project(tmp_path / "project")
+    project.folder.mkdir()
+    project.config(f"{facts['config']}sources: [203.0.113.0/24]\n")
+    project.task("8080", infra=facts["infra"])
+    answer = call(project.folder, "run", "web.yaml", "-y", "--", "true")
+    assert answer.code == 0, answer.err
+    assert "so the group stays, without ports" in answer.err
+    rules = cloud.objects()["azurerm_network_security_rule"]
+    assert [rule["access"] for rule in rules] == ["Deny"]
+    assert leases(str(project.folder / "infra")) == ()
+    # nothing that anybody asks for is open, whatever the outputs said last
+    status = call(project.folder, "status", "web", "--json").json
+    assert [stack["state"] for stack in status["stacks"]] == ["closed"]
+
+
 # -- AWS -------------------------------------------------------------------------------
 
 
@@ -495,6 +517,33 @@ def test_on_aws_the_group_is_there_while_the_command_runs_and_gone_after_it(
     groups = ec2(aws.url).describe_security_groups()["SecurityGroups"]
     assert [group["GroupName"] for group in groups if group["GroupName"].startswith("sky")] == []
     assert project.stack().entries == ()
+
+
+def test_on_aws_the_group_stays_without_ports_while_nodes_run_in_it(aws: MotoServer, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.task("8888")
+    launching = (
+        "import os; from tests.support.local_aws import ec2, launch_nodes;"
+        "url = os.environ['AWS_ENDPOINT_URL']; launch_nodes(url, 'web-a1b2c3d4', 1)"
+    )
+    project.config("user_hash: a1b2c3d4\n")
+    ended = subprocess.run(
+        [*RUN, "web.yaml", "-y", "--json", "--", sys.executable, "-c", launching],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    document = valid(json.loads(ended.stdout))
+    assert ended.returncode == 0, ended.stderr
+    assert "so the group stays, without ports" in ended.stderr
+    assert "group-kept" in [item["code"] for item in document["diagnostics"]]
+    assert document["closed"][0]["verified_empty"] is None
+    groups = ec2(aws.url).describe_security_groups()["SecurityGroups"]
+    (group,) = [group for group in groups if group["GroupName"] == "sky-sg-web"]
+    assert sorted(rule.get("FromPort", -1) for rule in group["IpPermissions"]) == [-1, 22]
+    assert (project.stack().entries, leases(str(tmp_path / "infra"))) == ((), ())
 
 
 def valid(document: Any) -> Any:

@@ -23,7 +23,7 @@ from skyports_tf.diagnostics import (
     SkyportsError,
 )
 from skyports_tf.lease import leases
-from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, plan_closed
+from skyports_tf.lifecycle import Progress, RunSettings, close_ports
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.rules import port_texts
@@ -116,12 +116,7 @@ class _Shutdown:
         opened = {plan.stack.directory: plan for plan in self.plans if plan.changes.close}
 
         def step(stack: Stack, progress: Progress) -> StackPlan:
-            heard = announced(progress, stack, "apply")
-            plan = plan_closed(self.out, stack, self.settings, heard)
-            # a tree of an earlier version cannot close its ports alone: the destroy does
-            if plan.changes.close and not (plan.changes.open or plan.changes.change):
-                apply_plan(self.out, plan, self.settings, heard)
-            return plan
+            return close_ports(self.out, stack, self.settings, announced(progress, stack, "apply"))
 
         for stack in self.stacks:
             if stack.directory not in opened:

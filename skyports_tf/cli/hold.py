@@ -245,7 +245,7 @@ def _finish(
         message = f"{command[0]} cannot be run: {caught.strerror}"
         failures = [*failures, ProgramMissingError(Diagnostic("command-missing", message))]
         caught = None
-    still_open = list(_still_open(hold))
+    still_open = [*_still_open(hold), *(note for item in hold.settled for note in item.notes)]
     for error in (*failures, *hold.left):
         session.explain(error)
     session.report(still_open)
