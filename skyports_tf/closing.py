@@ -114,9 +114,16 @@ def _held(execution: Execution, holders: tuple[str, ...]) -> Diagnostic:
         left = ", ".join(read_addresses(execution))
         message = f"{name}: the time is up, and this is not gone yet: {left}"
         return Diagnostic("still-open", message, help="run destroy again, with a longer --timeout")
-    message = f"{name}: the ports are closed, but the group cannot go: it is held by {', '.join(holders)}"
+    state = "the time is up before all ports are closed" if _has_ports(execution) else "the ports are closed"
+    message = f"{name}: {state}, but the group cannot go: it is held by {', '.join(holders)}"
     way_out = f"stop what holds it (`sky down {cluster}`), then run destroy again; --timeout waits longer"
     return Diagnostic("group-held", message, help=way_out)
+
+
+def _has_ports(execution: Execution) -> bool:
+    """Whether the state still has a rule that opens a port; each module calls these `port`."""
+    names = [address.partition("[")[0].rpartition(".")[2] for address in read_addresses(execution)]
+    return "port" in names
 
 
 # -- the proof ---------------------------------------------------------------------------

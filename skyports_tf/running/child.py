@@ -25,6 +25,9 @@ from skyports_tf.diagnostics import Diagnostic, InterruptedRunError
 
 _POLL_SECONDS = 0.04
 _PATIENCE_SECONDS = 3.0
+#: At a deadline: how long a child has to be still before it is told, and how long it may take to begin.
+_QUIET_SECONDS = 2.0
+_BEGIN_SECONDS = 60.0
 _CHUNK = 1 << 16
 _WATCHED = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -36,10 +39,11 @@ class Signals:
 
     `on_stop` is called once when a signal finds a child running; `is_busy` says whether the
     child would lose something if it were told now. A child that still runs at `deadline`, a time
-    of the monotonic clock, is told as well.
+    of the monotonic clock, is told as well, once it has begun and has not moved for a while: what
+    it can still do, it does, and Terraform does not hear a signal that comes before it has begun.
     """
 
-    __slots__ = ("_count", "_since", "deadline", "is_busy", "on_stop", "received")
+    __slots__ = ("_count", "_moved", "_since", "deadline", "is_busy", "on_stop", "received")
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -48,6 +52,7 @@ class Signals:
         self.deadline: float | None = None
         self._count = 0
         self._since = 0.0
+        self._moved: float | None = None
 
     def note(self, number: int, _frame: object = None) -> None:
         """Take note of a signal, as its handler; the first one counts, a second one is impatient."""
@@ -55,12 +60,22 @@ class Signals:
             self.received, self._since = number, time.monotonic()
         self._count += 1
 
+    def move(self) -> None:
+        """Take note that the child has begun something, or ended it."""
+        self._moved = time.monotonic()
+
     def is_due(self) -> bool:
         """Whether the child is to be told: at once, unless it is busy and there is patience left."""
         if self.received is None:
-            return self.deadline is not None and time.monotonic() >= self.deadline
+            return self.deadline is not None and self._is_late(self.deadline)
         impatient = self._count > 1 or time.monotonic() - self._since > _PATIENCE_SECONDS
         return impatient or not self.is_busy()
+
+    def _is_late(self, deadline: float) -> bool:
+        now = time.monotonic()
+        if self._moved is None:
+            return now >= deadline + _BEGIN_SECONDS
+        return now >= max(deadline, self._moved + _QUIET_SECONDS)
 
     def check(self, doing: str, way_on: str = "run the same command again to go on") -> None:
         """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""

@@ -168,7 +168,7 @@ class Execution:
 
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:
-        """Stop what Terraform does in the block at `deadline`, a time of the monotonic clock."""
+        """Stop what Terraform waits for in the block at `deadline`, a time of the monotonic clock."""
         self._signals.deadline = deadline
         try:
             yield
@@ -238,6 +238,8 @@ class Execution:
             if not isinstance(event, Step):
                 return
             self._creations.hear(event)
+            if event.phase != "progress":
+                self._signals.move()
             counts = total is None or event.action in _CHANGING
             done += counts and event.phase in ("complete", "errored")
             self.tell(phase, event.message, done, total)

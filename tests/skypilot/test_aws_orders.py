@@ -99,6 +99,25 @@ def test_ours_first_and_sky_down_before_destroy(account: Account, sky: Sky, proj
     assert_nothing_left(account)
 
 
+def test_skypilot_first_then_adopt(account: Account, sky: Sky, project: Project) -> None:
+    task(project, "8888")
+    launch(sky, account, project)
+    group, opened = account.groups()[GROUP], account.rules(GROUP)
+    assert opened == {("-1", -1, -1, "self"), tcp(22, source=WORLD), tcp(8888, source=WORLD)}
+
+    adopted = ours(project, "adopt", "web", "--infra", "aws/us-east-1", "--yes")
+    assert "to import, 0 to add, 0 to change, 0 to destroy" in adopted.out
+    assert (account.groups()[GROUP], account.rules(GROUP)) == (group, opened)
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    assert account.groups()[GROUP] == group
+    assert account.rules(GROUP) == {*BASE, tcp(8888)}
+    launch(sky, account, project)
+    assert account.rules(GROUP) == {*BASE, tcp(8888)}
+    sky("down", cluster="web")
+    ours(project, "destroy", "--yes", "web")
+    assert_nothing_left(account)
+
+
 def test_ports_added_while_the_cluster_runs(account: Account, sky: Sky, project: Project) -> None:
     project.config(f"user_hash: {USER_HASH}\nretain: true\n")
     task(project, "8888")
@@ -147,6 +166,24 @@ def test_sky_down_never_comes_and_the_nodes_end_by_themselves(
     assert_nothing_left(account)
 
 
+def test_destroy_before_sky_down(account: Account, sky: Sky, project: Project) -> None:
+    task(project, "8888")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    nodes = launch(sky, account, project)["created"]
+
+    held = call(project.folder, "destroy", "--yes", "web", "--timeout", "3s")
+    assert held.code == 1
+    assert [node for node in nodes if node not in held.err] == [], "the holders are named"
+    assert account.rules(GROUP) == set(), "the ports are closed all the same"
+    assert [*account.nodes().values()] == [[GROUP], [GROUP]]
+
+    sky("down", cluster="web")
+    (closed,) = ours(project, "destroy", "--yes", "web", "--json").json["stacks"]
+    assert closed["verified_empty"]
+    ours(project, "destroy", "--yes", "web")
+    assert_nothing_left(account)
+
+
 def test_a_port_that_was_not_applied_is_opened_by_skypilot_and_told_by_drift(
     account: Account, sky: Sky, project: Project
 ) -> None:
@@ -188,6 +225,10 @@ def test_a_zone_without_capacity_costs_the_group_that_skypilot_takes_for_its_own
         tcp(8888, source=WORLD),
     }
     assert foreign(project) == {tcp(22, source=WORLD), tcp(8888, source=WORLD)}
+    # the way out
+    ours(project, "adopt", "web", "--yes")
+    ours(project, "apply", "--yes", "web.yaml", *SOURCES)
+    assert account.rules(GROUP) == {*BASE, tcp(8888)}
 
 
 def test_a_group_that_skypilot_takes_for_the_users_stays_whatever_happens(
