@@ -27,10 +27,11 @@ from tests.support.life import (
     opened_and_closed,
     reach,
     spoken,
+    use_resident,
 )
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
-from tests.support.resident import installed_provider, resident_provider, resident_schema_provider
+from tests.support.resident import installed_provider, resident_provider
 from tests.support.stacks import ANYWHERE, compile_stack
 
 ONE, TWO = "203.0.113.0/24", "198.51.100.0/24"
@@ -43,7 +44,16 @@ def test_every_cloud_is_in_the_matrix() -> None:
 # -- each cloud: Terraform starts the provider as it always does ---------------------------
 
 
-def test_a_cluster_lives_its_whole_life(life: Life) -> None:
+@pytest.fixture(params=MATRIX)
+def plain_life(
+    request: pytest.FixtureRequest, tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> Life:
+    return life_on(request.param, tmp_path, mirror, monkeypatch, resident=False)
+
+
+def test_a_cluster_lives_its_whole_life(plain_life: Life) -> None:
+    life = plain_life
+
     def compiled(ports: str, *sources: str) -> Stack:
         return life.compile(ports, sources=sources or (ONE,))
 
@@ -81,11 +91,11 @@ def test_a_cluster_lives_its_whole_life(life: Life) -> None:
     assert life.status(stack).state == "closed"
 
 
-def test_a_misspelt_argument_is_refused(life: Life) -> None:
-    ((right, wrong),) = life.facts["misspelt"].items()
-    stack = life.compile("8000")
-    life.terraform(stack, "init", "-input=false")
-    refuses_a_misspelling(life, stack, right, wrong)
+def test_a_misspelt_argument_is_refused(plain_life: Life) -> None:
+    ((right, wrong),) = plain_life.facts["misspelt"].items()
+    stack = plain_life.compile("8000")
+    init(plain_life, stack)
+    refuses_a_misspelling(plain_life, stack, right, wrong)
 
 
 def refuses_a_misspelling(life: Life, stack: Stack, right: str, wrong: str) -> None:
@@ -144,21 +154,19 @@ def end(life: Life, stack: Stack) -> None:
 def test_an_example_lives_its_whole_life(
     cloud: str, name: str, tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = life_on(cloud, tmp_path, mirror, monkeypatch)
+    life = life_on(cloud, tmp_path, mirror, monkeypatch, resident=False)
     example = Example(life, cloud, name)
     example.write()
     stacks = example.compile(ONE)
     assert stacks.keys() == example.clusters()
     for stack in stacks.values():
         init(life, stack)
-    with resident_schema_provider(life.facts["schema"], life.cloud.env) as environment:
-        for variable, value in environment.items():
-            monkeypatch.setenv(variable, value)
-        for cluster in stacks:
-            example.write()
-            stack = example.compile(ONE)[cluster]
-            begin(life, stack)
-            edit_and_drift(life, example, stack)
+    use_resident(life.cloud, monkeypatch)
+    for cluster in stacks:
+        example.write()
+        stack = example.compile(ONE)[cluster]
+        begin(life, stack)
+        edit_and_drift(life, example, stack)
 
 
 def edit_and_drift(life: Life, example: Example, stack: Stack) -> None:

@@ -31,6 +31,7 @@ from skyports_tf.running.execution import execution_of, silent
 from skyports_tf.running.probe import Probe, read_probe
 from tests.support.installs import ROOT
 from tests.support.project import Project, working_in
+from tests.support.resident import resident_schema_provider
 from tests.support.schema_cloud import SchemaCloud
 
 #: Cloud -> its file, of all clouds that are played by the schema provider.
@@ -125,19 +126,30 @@ def life_on(
     monkeypatch: pytest.MonkeyPatch,
     world: Mapping[str, Any] | None = None,
     config: str | None = None,
+    *,
+    resident: bool = True,
 ) -> Life:
     """A life on a cloud that the schema provider plays, in `folder`; Terraform is set up for it.
 
-    `world` and `config` replace those of the cloud's file.
+    `world` and `config` replace those of the cloud's file. Without `resident`, Terraform installs
+    the provider and starts it for each command, as ever.
     """
     facts = yaml.safe_load(MATRIX[cloud].read_text(encoding="utf-8"))
     pretend = SchemaCloud(folder, facts["schema"], mirror, facts.get("fixture") if world is None else world)
     for name, value in pretend.env.items():
         monkeypatch.setenv(name, value)
+    if resident:
+        use_resident(pretend, monkeypatch)
     project = Project(folder / "project")
     project.folder.mkdir()
     project.config(facts["config"] if config is None else config)
     return Life(project, pretend, facts["infra"], facts)
+
+
+def use_resident(cloud: SchemaCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform calls the provider that stays from now on; it is the cloud's until another takes it."""
+    for name, value in resident_schema_provider(cloud.provider, cloud.folder).items():
+        monkeypatch.setenv(name, value)
 
 
 def spoken(rules: Iterable[PortRule]) -> set[tuple[str, int, int, str]]:

@@ -7,6 +7,7 @@ out, so that it runs before.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -16,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.schema_provider.facts import FOLDER
+from tests.schema_provider.facts import FOLDER, variable_of
 from tests.schema_provider.install import provider_command
 from tests.schema_provider.schema import read_schema
+from tests.support.schema_cloud import SETTINGS
 
 VARIABLE = "TF_REATTACH_PROVIDERS"
 # a second `Configure` with it fails in the AWS provider (aws-sdk-go-base: "has no WithTransportOptions")
@@ -32,35 +34,63 @@ _SILENT = {
 _UNTIL_STDIN_ENDS = '"$@" & read -r _; kill -9 $!'
 
 
-@contextmanager
-def resident_schema_provider(provider: str, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Keep a schema provider running until the block ends; gives what Terraform's environment needs.
+class _Resident:
+    """A schema provider that runs until this process ends, and plays one cloud after another."""
 
-    `environment` is that of the provider's `SchemaCloud`.
+    def __init__(self, provider: str, cloud: Path) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tf")
+        self._cloud = Path(self._folder.name, "cloud")
+        self.play(cloud)
+        socket = str(Path(self._folder.name, "s"))
+        environment = {variable_of(provider): str(self._cloud), **SETTINGS.get(provider, {})}
+        self._process = _run(provider_command(provider, f"unix:{socket}"), environment)
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the schema provider {provider} did not start")
+        source = read_schema(FOLDER / "schemas" / f"{provider}.json").source
+        address = {"Network": "unix", "String": socket}
+        attached = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": self._process.pid, "Test": True}
+        self.environment = {VARIABLE: json.dumps({source: {**attached, "Addr": address}})}
+
+    def play(self, cloud: Path) -> None:
+        """From the next command on, the cloud in this folder is the provider's."""
+        self._cloud.unlink(missing_ok=True)
+        self._cloud.symlink_to(cloud)
+
+    def end(self) -> None:
+        """Stop it."""
+        with self._process:
+            pass
+        self._folder.cleanup()
+
+
+_residents: dict[str, _Resident] = {}
+
+
+@atexit.register
+def _end_all() -> None:
+    while _residents:
+        _residents.popitem()[1].end()
+
+
+def resident_schema_provider(provider: str, cloud: Path) -> dict[str, str]:
+    """What Terraform's environment needs to use the resident schema provider for the cloud in this folder.
+
+    One process serves all tests, one after another: it plays the cloud that it was asked for last.
     """
-    source = read_schema(FOLDER / "schemas" / f"{provider}.json").source
-    with tempfile.TemporaryDirectory(prefix="tf") as folder:
-        socket = str(Path(folder, "s"))
-        with _running(provider_command(provider, f"unix:{socket}"), environment) as said:
-            if next(said, "") != "ready\n":
-                raise RuntimeError(f"the schema provider {provider} did not start")
-            address = {"Network": "unix", "String": socket}
-            attached = {
-                "Protocol": "grpc",
-                "ProtocolVersion": 6,
-                "Pid": os.getpid(),
-                "Test": True,
-                "Addr": address,
-            }
-            yield {VARIABLE: json.dumps({source: attached})}
+    if provider in _residents:
+        _residents[provider].play(cloud)
+    else:
+        _residents[provider] = _Resident(provider, cloud)
+    return _residents[provider].environment
 
 
 @contextmanager
 def resident_provider(program: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Keep a real provider running as for debugging; gives what Terraform's environment needs."""
     command = ["sh", "-c", _UNTIL_STDIN_ENDS, "sh", str(program), "-debug"]
-    with _running(command, {**environment, **_SILENT}) as said:
-        for line in said:
+    with _run(command, {**environment, **_SILENT}) as process:
+        for line in process.stdout or ():
             found = re.search(rf"{VARIABLE}='(.+)'", line)
             if found:
                 yield {VARIABLE: found[1]}
@@ -68,11 +98,9 @@ def resident_provider(program: Path, environment: Mapping[str, str]) -> Iterator
         raise RuntimeError(f"{program.name} -debug did not start")
 
 
-@contextmanager
-def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Iterator[str]]:
-    """Run it until the block ends; gives what it says."""
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name != _ONLY_ONCE}
-    with subprocess.Popen(
+    return subprocess.Popen(
         command,
         env={**inherited, **environment},
         stdin=subprocess.PIPE,
@@ -80,9 +108,7 @@ def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout
+    )
 
 
 def installed_provider(stack: Path) -> Path:

@@ -15,7 +15,7 @@ from tests.support.local_aws import REGISTRY, find_mirrors
 
 CONFIG = "terraform.rc"
 #: Settings that a provider takes from the environment, for the clouds of worlds/.
-_SETTINGS: Mapping[str, Mapping[str, str]] = {
+SETTINGS: Mapping[str, Mapping[str, str]] = {
     "google": {"GOOGLE_PROJECT": "my-project"},
     "azurerm": {"ARM_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000001"},
 }
@@ -63,7 +63,8 @@ class SchemaCloud:
     def __init__(
         self, folder: Path, provider: str, config: Path, world: Mapping[str, Any] | None = None
     ) -> None:
-        self._folder = folder / provider
+        self.provider = provider
+        self.folder = self._folder = folder / provider
         self._folder.mkdir(parents=True, exist_ok=True)
         self._world = self._folder / "world.json"
         self.env = {
@@ -71,7 +72,7 @@ class SchemaCloud:
             "TF_PLUGIN_CACHE_DIR": str(config.parent / "cache"),
             "CHECKPOINT_DISABLE": "1",
             variable_of(provider): str(self._folder),
-            **_SETTINGS.get(provider, {}),
+            **SETTINGS.get(provider, {}),
         }
         if world is None:
             shutil.copyfile(FOLDER / "worlds" / f"{provider}.json", self._world)
