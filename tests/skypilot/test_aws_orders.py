@@ -225,8 +225,10 @@ def test_a_zone_without_capacity_costs_the_group_that_skypilot_takes_for_its_own
         tcp(8888, source=WORLD),
     }
     assert foreign(project) == {tcp(22, source=WORLD), tcp(8888, source=WORLD)}
-    # the way out
+    # the way out: forget the group that is gone, then take over the one that is there
+    ours(project, "destroy", "--yes", "web")
     ours(project, "adopt", "web", "--yes")
+    assert account.open_to(GROUP, WORLD) == {22, 8888}, "nothing has closed so far"
     ours(project, "apply", "--yes", "web.yaml", *SOURCES)
     assert account.rules(GROUP) == {*BASE, tcp(8888)}
 
