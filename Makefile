@@ -16,7 +16,7 @@ SOURCES := skyports_tf tests bench docs examples
 # Start-up times are what a user sees only with Python's own defaults.
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
-.PHONY: help demo test test-skypilot check static golden bench reliability docs dist clean terraform
+.PHONY: help demo test test-skypilot check static golden bench reliability kills docs dist clean terraform
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-13s", $$2; $$1 = $$2 = ""; print $$0 }'
@@ -48,6 +48,9 @@ bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
 
 reliability: $(READY) terraform  ## measure zero gap, and write docs/reliability.md
 	$(BIN)/python -m bench.zero_gap
+
+kills: $(READY) terraform  ## strike at every call of apply and destroy, and write docs/reliability.md: an hour
+	$(BIN)/python -m bench.kills --write
 
 docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate

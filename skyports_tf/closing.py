@@ -6,6 +6,7 @@ signal at any moment.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,10 +14,11 @@ from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.running.changes import PORT_RULE
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown
-from skyports_tf.running.repair import mend
+from skyports_tf.running.repair import repair
 from skyports_tf.running.state import (
     is_unfinished,
     mark_finished,
@@ -29,6 +31,7 @@ from skyports_tf.terraform import Run
 #: How long a destroy waits for nodes that hold a group; as long as the AWS provider does by itself.
 WAIT_SECONDS = 15 * 60.0
 _PAUSE_SECONDS = 5.0
+_PORT_RULE = re.compile(rf"\.{PORT_RULE}(?:\[|$)")
 
 
 def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
@@ -40,12 +43,14 @@ def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress
     if _was_never_applied(out, stack):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
-        mend(execution)
+        if is_unfinished(execution.paths):
+            repair(execution)
         outputs = read_outputs(execution)
         if not outputs and not read_addresses(execution):
             mark_finished(execution.paths)
             return empty_plan(out, stack)
-        return make_plan(execution, out, outputs)
+        holders = _holders(execution)
+        return replace(make_plan(execution, out, outputs), holders=holders)
 
 
 def close_stack(
@@ -77,27 +82,39 @@ def _was_never_applied(out: str, stack: Stack) -> bool:
 
 
 def _destroy(execution: Execution, out: str, plan: StackPlan, deadline: float) -> tuple[Diagnostic, ...]:
-    """Apply the plan, and what is left of it again, until nothing holds the groups any more."""
+    """Apply the plan; where something holds a group, close the ports first, and wait until it is free."""
     current = plan
-    while True:
-        try:
-            with execution.until(deadline):
-                return execution.warnings(apply_saved(execution, current, "destroy"))
-        except TerraformError as error:
-            _wait_or_raise(execution, error, deadline)
+    if plan.holders:
+        _close_ports(execution, out)
+        _wait_until_free(execution, deadline)
         current = make_plan(execution, out, read_outputs(execution))
-
-
-def _wait_or_raise(execution: Execution, error: TerraformError, deadline: float) -> None:
-    """Wait a little where something holds a group; else, or where time is up, say what there is to say."""
-    late = time.monotonic() >= deadline
-    holders = _holders(execution)
-    if not holders and not late:
-        raise error
-    if late:
+    try:
+        with execution.until(deadline):
+            return execution.warnings(apply_saved(execution, current, "destroy"))
+    except TerraformError as error:
+        holders = _holders(execution)
+        if not holders and time.monotonic() < deadline:
+            raise
         raise FindingsError(_held(execution, holders)) from error
-    execution.tell("destroy", f"Waiting: the group is held by {', '.join(holders)}")
-    execution.pause(min(_PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _close_ports(execution: Execution, out: str) -> None:
+    """Remove the port rules, and nothing else."""
+    rules = [address for address in read_addresses(execution) if _PORT_RULE.search(address)]
+    if rules:
+        plan = make_plan(execution, out, read_outputs(execution), {"target": rules})
+        if plan.plan_file is not None:
+            apply_saved(execution, plan, "destroy")
+
+
+def _wait_until_free(execution: Execution, deadline: float) -> None:
+    """Look again and again. Raises `FindingsError` that names the holders where time is up."""
+    while holders := _holders(execution):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise FindingsError(_held(execution, holders))
+        execution.tell("destroy", f"Waiting: the group is held by {', '.join(holders)}")
+        execution.pause(min(_PAUSE_SECONDS, left))
 
 
 def _holders(execution: Execution) -> tuple[str, ...]:

@@ -114,6 +114,11 @@ resource "aws_vpc_security_group_egress_rule" "all" {
   cidr_ipv6         = each.key == "::/0" ? each.key : null
   description       = local.found == null ? "All traffic out of SkyPilot cluster ${var.cluster}" : local.egress[each.key].description
   tags              = local.found == null ? local.tags : local.egress[each.key].tags
+
+  lifecycle {
+    # EC2 itself gives a new group the first of these: one that is taken over stays as it is
+    ignore_changes = [description]
+  }
 }
 
 resource "aws_network_interface_sg_attachment" "node" {

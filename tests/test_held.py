@@ -1,0 +1,105 @@
+"""A group that nodes still hold: the ports close at once, the group is waited for, its holders are named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skyports_tf.closing import close_stack, plan_close
+from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack
+from tests.support.command_line import call
+from tests.support.ec2_proxy import Call, Proxy, start_proxy
+from tests.support.local_aws import MotoServer, ec2
+from tests.support.stacks import ANYWHERE, compile_stack
+
+SETTINGS = RunSettings()
+pytestmark = pytest.mark.xdist_group("held")
+
+
+@pytest.fixture
+def proxy(aws: MotoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy that refuses to delete a group in use, as EC2 does and moto does not."""
+    with start_proxy(aws.url) as proxy:
+        for name, value in proxy.server.env.items():
+            monkeypatch.setenv(name, value)
+        yield proxy
+
+
+def group_of(aws: MotoServer) -> dict[str, Any] | None:
+    found = ec2(aws.url).describe_security_groups()["SecurityGroups"]
+    return next((group for group in found if group["GroupName"] == "sky-sg-web"), None)
+
+
+def launch_into(aws: MotoServer, group: str) -> str:
+    """A node in the group, as SkyPilot launches one; gives its id."""
+    client = ec2(aws.url)
+    image = client.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    launched = client.run_instances(
+        ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, SecurityGroupIds=[group]
+    )
+    return str(launched["Instances"][0]["InstanceId"])
+
+
+def test_a_held_group_is_waited_for_its_holders_named_and_gone_in_the_end(
+    aws: MotoServer, proxy: Proxy, tmp_path: Path
+) -> None:
+    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
+    out = str(tmp_path / "infra")
+    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    group = group_of(aws)
+    assert group is not None
+    node = launch_into(aws, group["GroupId"])
+
+    before = time.monotonic()
+    answer = call(tmp_path, "destroy", "web", "--yes", "--timeout", "4s")
+    assert answer.code == 1
+    assert "error[group-held]: web-aws-us-east-1: the ports are closed" in answer.err
+    assert f"of instance {node}" in answer.err
+    assert "sky down web" in answer.err
+    assert time.monotonic() - before > 4
+    left = group_of(aws)
+    assert left is not None
+    assert {rule.get("FromPort") for rule in left["IpPermissions"]} == {None, 22}
+
+    # the nodes go while it waits
+    looks = 0
+
+    def terminate(seen: Call) -> None:
+        nonlocal looks
+        looks += seen.action == "DescribeNetworkInterfaces"
+        if looks == 3:
+            ec2(aws.url).terminate_instances(InstanceIds=[node])
+
+    proxy.before = terminate
+    closed = close_stack(out, plan_close(out, stack, SETTINGS), SETTINGS, wait_seconds=120)
+    assert closed.verified_empty and group_of(aws) is None
+    # none was refused: nobody asked before it was free
+    assert [call.is_done for call in proxy.calls if call.action == "DeleteSecurityGroup"] == [True]
+
+
+def test_a_group_that_somebody_else_made_is_left_and_told(aws: MotoServer, tmp_path: Path) -> None:
+    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
+    out = str(tmp_path / "infra")
+    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    group = group_of(aws)
+    assert group is not None
+    plan = plan_close(out, stack, SETTINGS)
+    # SkyPilot deletes our group at `sky down`, and another launch makes one of its own
+    client = ec2(aws.url)
+    client.delete_security_group(GroupId=group["GroupId"])
+    client.create_security_group(GroupName="sky-sg-web", Description="theirs", VpcId=group["VpcId"])
+    closed = close_stack(out, plan, SETTINGS)
+    assert closed.verified_empty
+    assert [warning.code for warning in closed.warnings] == ["left-over"]
+    assert group_of(aws) is not None
+
+
+@pytest.mark.parametrize("value", ["", "5", "1x", "-1s", "m"])
+def test_a_timeout_that_is_no_duration_is_a_usage_error(tmp_path: Path, value: str) -> None:
+    answer = call(tmp_path, "destroy", "web", "--timeout", value)
+    assert answer.code == 2
+    assert "no duration such as 90s, 15m or 1h30m" in answer.err
