@@ -26,7 +26,9 @@ cluster_names = st.text(st.sampled_from("abzAZ019-_.é "), max_size=90) | st.fro
 numbers = st.one_of(st.integers(-1, 70000), st.sampled_from([0, 1, 22, 80, 443, 65535, 65536]))
 texts = st.one_of(
     numbers.map(str),
-    st.tuples(numbers, numbers).map(lambda ends: f"{ends[0]}-{ends[1]}"),
+    st.tuples(numbers, st.sampled_from(["-"] * 4 + [" -", "- ", " - "]), numbers).map(
+        lambda parts: "".join(map(str, parts))
+    ),
     st.text(st.sampled_from("0189-, xe:_+.٨８²"), max_size=8),
 )
 lines = st.lists(texts, max_size=4).map(",".join)
