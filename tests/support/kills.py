@@ -15,10 +15,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from skyports_tf.closing import close_stack, plan_close
@@ -30,6 +31,7 @@ from skyports_tf.model import Stack
 from skyports_tf.stacks import fill_stack
 from tests.support.ec2_proxy import Call, Decision, Drop, Proxy, Refuse, pass_on, start_proxy
 from tests.support.local_aws import MotoServer, cli_config, ec2, start_moto
+from tests.support.resident import installed_provider, resident_provider
 from tests.support.stacks import ANYWHERE, compile_stack
 
 Phase = Literal["apply", "destroy"]
@@ -40,6 +42,7 @@ PORTS = {"8888": [ANYWHERE], "9000-9005": ["10.0.0.0/8"]}
 # a lock of a Terraform that outlives us is waited for
 _RERUN = RunSettings(lock_timeout="120s")
 _SECONDS = 240.0
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _RUN = """
 import pickle, sys
 from skyports_tf.closing import close_stack, plan_close
@@ -96,13 +99,16 @@ class Yard:
         template.mkdir()
         self.stack = compile_stack(template, PORTS)
         self._plan = plan_stack(str(template / "infra"), self.stack, RunSettings())
+        self.program = installed_provider(template / "infra" / self.stack.directory)
+        #: What makes Terraform use a provider that stays; whatever is struck has one of its own.
+        self.resident: dict[str, str] = {}
 
     def strike(self, strike: Strike) -> Aftermath:
         """Run the phase until the strike, then destroy until nothing is left, and look what is there."""
         place = Path(shutil.copytree(self.folder / "template", self.folder / "struck", symlinks=True))
         try:
             if strike.phase == "destroy":
-                self._run(place, "apply", self._plan)
+                self._run(place, "apply", self._plan, self.resident)
             before = self._arm(strike)
             self._run(place, strike.phase, self._plan if strike.phase == "apply" else self.stack)
             struck = len(before) >= strike.call
@@ -117,10 +123,10 @@ class Yard:
         """How many write calls the phase makes."""
         calls = []
         place = Path(shutil.copytree(self.folder / "template", self.folder / "struck", symlinks=True))
-        self._run(place, "apply", self._plan)
+        self._run(place, "apply", self._plan, self.resident)
         calls.append(self._writes())
         self.proxy.forget()
-        self._run(place, "destroy", self.stack)
+        self._run(place, "destroy", self.stack, self.resident)
         calls.append(self._writes())
         self.proxy.forget()
         shutil.rmtree(place)
@@ -158,9 +164,9 @@ class Yard:
         # whoever lives still hears that the call went through
         return Drop()
 
-    def _run(self, place: Path, phase: Phase, given: Any) -> None:
+    def _run(self, place: Path, phase: Phase, given: Any, more: Mapping[str, str] = _NOTHING) -> None:
         """Run a phase in a process of its own, and wait until it and its Terraform have ended."""
-        environment = {**os.environ, **self.proxy.server.env, "AWS_MAX_ATTEMPTS": "2"}
+        environment = {**os.environ, **self.proxy.server.env, "AWS_MAX_ATTEMPTS": "2", **more}
         with (place / "said").open("wb") as said:
             self._ours = subprocess.Popen(
                 [sys.executable, "-c", _RUN, phase],
@@ -180,7 +186,8 @@ class Yard:
         destroys, error = 0, ""
         for attempt in (1, 2):
             try:
-                destroy(str(place / "infra"), self.stack.directory)
+                with _environment(self.resident):
+                    destroy(str(place / "infra"), self.stack.directory)
             except SkyportsError as failure:
                 error += f"{failure} {getattr(failure, 'output', '')}\n"
                 continue
@@ -222,16 +229,26 @@ def destroy(out: str, directory: str) -> None:
 @contextmanager
 def yard(folder: Path) -> Iterator[Yard]:
     """A yard with servers of its own, which end with the block; this process's environment is set for it."""
-    before = dict(os.environ)
     with ExitStack() as stack:
         moto = stack.enter_context(start_moto())
         proxy = stack.enter_context(start_proxy(moto.url))
-        try:
-            os.environ.update({**proxy.server.env, "TF_CLI_CONFIG_FILE": str(cli_config(folder))})
-            yield Yard(folder, moto, proxy)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        config = {"TF_CLI_CONFIG_FILE": str(cli_config(folder))}
+        stack.enter_context(_environment({**proxy.server.env, **config}))
+        made = Yard(folder, moto, proxy)
+        made.resident = stack.enter_context(resident_provider(made.program, proxy.server.env))
+        yield made
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Have `values` in this process's environment until the block ends."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _counts(call: Call) -> bool:
