@@ -12,12 +12,9 @@ from tests.support.kills import Strike, Yard, yard
 
 pytestmark = pytest.mark.xdist_group("kills")
 
-#: The group is made and the state does not know; a rule is; we are killed, and Terraform goes on; no answer.
+#: We are killed, and Terraform goes on; a destroy is cut in two.
 STRIKES = [
-    Strike("apply", "terraform", 1, taken=True),
-    Strike("apply", "both", 5, taken=True),
-    Strike("apply", "us", 3, taken=False),
-    Strike("apply", "silence", 4, taken=True),
+    Strike("apply", "us", 3, taken=True),
     Strike("destroy", "both", 3, taken=True),
 ]
 
