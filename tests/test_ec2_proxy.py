@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.conftest import reset
 from tests.support.ec2_proxy import Call, Decision, Drop, Proxy, Refuse, start_proxy
 from tests.support.local_aws import REGION, MotoServer, ec2, launch_nodes
 
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=0.5)
+ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=3)
 
 
 @pytest.fixture
@@ -88,12 +87,11 @@ def test_an_answer_that_is_lost_leaves_what_the_call_has_done(
 
 
 def test_silence_holds_up_nobody_else(proxy: Proxy, moto: MotoServer) -> None:
-    proxy.before = lambda call: Drop(5.0) if call.number == 1 else None
+    proxy.before = lambda call: Drop(60.0) if call.number == 1 else None
     with pytest.raises(ReadTimeoutError):
         client(proxy).describe_vpcs()
-    start = time.monotonic()
-    client(proxy).describe_vpcs()
-    assert time.monotonic() - start < 2
+    # the first is silent still; held up, this one would time out as well
+    assert client(proxy).describe_vpcs()["Vpcs"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
