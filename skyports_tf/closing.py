@@ -6,7 +6,6 @@ signal at any moment.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,24 +13,22 @@ from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack, StackClosed, StackPlan
-from skyports_tf.running.changes import PORT_RULE
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown
-from skyports_tf.running.repair import repair
+from skyports_tf.running.repair import mend
 from skyports_tf.running.state import (
-    is_unfinished,
     mark_finished,
-    never_applied,
+    never_begun,
     read_addresses,
     read_outputs,
+    read_port_resources,
 )
 from skyports_tf.terraform import Run
 
 #: How long a destroy waits for nodes that hold a group; as long as the AWS provider does by itself.
 WAIT_SECONDS = 15 * 60.0
 _PAUSE_SECONDS = 5.0
-_PORT_RULE = re.compile(rf"\.{PORT_RULE}(?:\[|$)")
 
 
 def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
@@ -40,17 +37,15 @@ def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress
     What an interrupted apply has left behind is taken into the state first. `stack` has its names
     (`fill_stack`).
     """
-    if _was_never_applied(out, stack):
+    if never_begun(paths_of(out, stack), stack):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
-        if is_unfinished(execution.paths):
-            repair(execution)
+        mend(execution)
         outputs = read_outputs(execution)
         if not outputs and not read_addresses(execution):
             mark_finished(execution.paths)
             return empty_plan(out, stack)
-        holders = _holders(execution)
-        return replace(make_plan(execution, out, outputs), holders=holders)
+        return make_plan(execution, out, outputs)
 
 
 def close_stack(
@@ -73,18 +68,13 @@ def close_stack(
         return StackClosed(plan.stack, plan.changes, plan.counts, True, warnings)
 
 
-def _was_never_applied(out: str, stack: Stack) -> bool:
-    paths = paths_of(out, stack)
-    return never_applied(paths, stack) and not is_unfinished(paths)
-
-
 # -- waiting for what holds a group ------------------------------------------------------
 
 
 def _destroy(execution: Execution, out: str, plan: StackPlan, deadline: float) -> tuple[Diagnostic, ...]:
     """Apply the plan; where something holds a group, close the ports first, and wait until it is free."""
     current = plan
-    if plan.holders:
+    if _holders(execution):
         _close_ports(execution, out)
         _wait_until_free(execution, deadline)
         current = make_plan(execution, out, read_outputs(execution))
@@ -100,7 +90,7 @@ def _destroy(execution: Execution, out: str, plan: StackPlan, deadline: float) -
 
 def _close_ports(execution: Execution, out: str) -> None:
     """Remove the port rules, and nothing else."""
-    rules = [address for address in read_addresses(execution) if _PORT_RULE.search(address)]
+    rules = read_port_resources(execution)
     if rules:
         plan = make_plan(execution, out, read_outputs(execution), {"target": rules})
         if plan.plan_file is not None:
@@ -131,16 +121,11 @@ def _held(execution: Execution, holders: tuple[str, ...]) -> Diagnostic:
         left = ", ".join(read_addresses(execution))
         message = f"{name}: the time is up, and this is not gone yet: {left}"
         return Diagnostic("still-open", message, help="run destroy again, with a longer --timeout")
-    state = "the time is up before all ports are closed" if _has_ports(execution) else "the ports are closed"
+    ports = read_port_resources(execution)
+    state = "the time is up before all ports are closed" if ports else "the ports are closed"
     message = f"{name}: {state}, but the group cannot go: it is held by {', '.join(holders)}"
     way_out = f"stop what holds it (`sky down {cluster}`), then run destroy again; --timeout waits longer"
     return Diagnostic("group-held", message, help=way_out)
-
-
-def _has_ports(execution: Execution) -> bool:
-    """Whether the state still has a rule that opens a port; each module calls these `port`."""
-    names = [address.partition("[")[0].rpartition(".")[2] for address in read_addresses(execution)]
-    return "port" in names
 
 
 # -- the proof ---------------------------------------------------------------------------

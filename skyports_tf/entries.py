@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from skyports_tf.deadlines import inherit_deadlines
+from skyports_tf.deadlines import has_deadlines, inherit_deadlines
 from skyports_tf.model import ADOPTED, Grant, LedgerEntry, Protocol, Stack
 from skyports_tf.ports import PortSet
 
@@ -60,6 +60,11 @@ def adopted_entry(grants: Iterable[Grant]) -> LedgerEntry:
 def has_adopted(stack: Stack) -> bool:
     """Whether a ledger holds anything of objects that were adopted."""
     return bool(stack.adopted or stack.imports) or any(entry.file == ADOPTED for entry in stack.entries)
+
+
+def needs_reset(stack: Stack) -> bool:
+    """Whether its ledger holds what ends with the objects in the cloud."""
+    return has_deadlines(stack) or has_adopted(stack)
 
 
 def without_asked(entries: Sequence[LedgerEntry], asked: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:

@@ -26,11 +26,11 @@ from skyports_tf.running.initialization import StackPaths
 from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.repair import mend, repair
 from skyports_tf.running.state import (
-    is_unfinished,
     never_applied,
-    read_addresses,
+    never_begun,
     read_open_rules,
     read_outputs,
+    read_port_resources,
     status_of,
 )
 
@@ -51,7 +51,7 @@ __all__ = [
 def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
     """Plan what the stack's files ask for, and save the plan where it does anything."""
     paths = paths_of(out, stack)
-    if not stack.rules and never_applied(paths, stack) and not is_unfinished(paths):
+    if not stack.rules and never_begun(paths, stack):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
         mend(execution)
@@ -68,7 +68,8 @@ def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progres
     with execution_of(out, replace(stack, rules=(), packed=()), settings, progress) as execution:
         if _knows_closed(execution.paths):
             return make_plan(execution, out, flags={"var": "closed=true"})
-        ports = _port_resources(execution)
+        # which the files may ask for no more
+        ports = read_port_resources(execution)
         if not ports:
             return empty_plan(out, stack)
         # what Terraform says of targeting is no news: it is what we want
@@ -128,12 +129,6 @@ def _knows_closed(paths: StackPaths) -> bool:
         return 'variable "closed"' in (paths.folder / "main.tf").read_text(encoding="utf-8")
     except OSError:
         return False
-
-
-def _port_resources(execution: Execution) -> list[str]:
-    """The resources of port rules in the state, which the files may ask for no more."""
-    names = {address.partition("[")[0] for address in read_addresses(execution)}
-    return sorted(name for name in names if name.endswith(".port"))
 
 
 def _explained(execution: Execution, error: TerraformError) -> TerraformError:

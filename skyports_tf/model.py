@@ -240,7 +240,6 @@ class StackPlan:
     `ssh` is what opens for SSH beside the ports. `opening` are the addresses that go first, step by step,
     where one apply could close for a moment what stays wanted; `shown` is all that the plan does, as
     addresses and actions, and `files_digest` the SHA-256 of the configuration that it was made from.
-    `holders` say what keeps a group from being removed, of a plan that removes it.
     """
 
     stack: Stack
@@ -254,7 +253,6 @@ class StackPlan:
     opening: tuple[tuple[str, ...], ...] = ()
     shown: tuple[tuple[str, str], ...] = ()
     files_digest: str = ""
-    holders: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:

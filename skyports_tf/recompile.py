@@ -12,8 +12,8 @@ from datetime import datetime
 
 from skyports_tf.compilation import Compilation, add_problems, render_compilation, stop_on_errors, told
 from skyports_tf.config import Config
-from skyports_tf.deadlines import has_deadlines, reset_deadlines, start_deadlines
-from skyports_tf.entries import has_adopted
+from skyports_tf.deadlines import reset_deadlines, start_deadlines
+from skyports_tf.entries import needs_reset
 from skyports_tf.grants import Flags
 from skyports_tf.ledger import LEDGER_NAME, ledger_text, read_stack
 from skyports_tf.model import ADOPTED, GeneratedFile, LedgerEntry, Stack
@@ -131,11 +131,6 @@ def reset_expiry(out: str, stack: Stack, config: Config) -> Compilation | None:
         return replace(current, entries=tuple(entries), adopted={}, imports={})
 
     return rewrite_stack(out, stack, reset, config)
-
-
-def needs_reset(stack: Stack) -> bool:
-    """Whether its ledger holds what ends with the objects in the cloud."""
-    return has_deadlines(stack) or has_adopted(stack)
 
 
 def _recompiled(

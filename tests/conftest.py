@@ -22,6 +22,7 @@ from tests.support.life import MATRIX, Life, life_on
 from tests.support.local_aws import MotoServer, cli_config, start_moto
 from tests.support.schema_cloud import schema_mirror
 from tests.support.stacks import write_program
+from tests.support.stand_in_sky import StandInSky, stand_in_sky
 
 # what is slow is measured in bench/; in CI the same examples are tried every time
 settings.register_profile(
@@ -118,6 +119,15 @@ def moto() -> Iterator[MotoServer]:
     """A local AWS of this test process alone."""
     with start_moto() as server:
         yield server
+
+
+@pytest.fixture
+def sky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInSky:
+    """A stand-in for SkyPilot, on PATH."""
+    found = stand_in_sky(tmp_path / "bin")
+    monkeypatch.setenv("PATH", found.environment["PATH"])
+    monkeypatch.delenv("SKY", raising=False)
+    return found
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from skyports_tf.schema import schema_of
-from tests.support.command_line import Answer, call, environment
+from tests.support.command_line import Answer, call, environment, valid
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.project import Project
 from tests.support.sky_group import (
@@ -55,9 +53,7 @@ def state_of(project: Project) -> list[str]:
 
 
 def document(answer: Answer, schema: str) -> Any:
-    contents = schema_of(schema)
-    jsonschema.validators.validator_for(contents)(contents).validate(answer.json)
-    return answer.json
+    return valid(schema, answer.json)
 
 
 def codes(answer: Answer) -> list[str]:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from skyports_tf.config import read_config
@@ -17,9 +16,8 @@ from skyports_tf.ledger import read_stack
 from skyports_tf.model import Grant, LedgerEntry, Stack
 from skyports_tf.ports import PortSet, parse_port_range
 from skyports_tf.recompile import recompile_stacks, reset_expiry, stamp_expiry
-from skyports_tf.schema import schema_of
 from skyports_tf.sources import parse_source
-from tests.support.command_line import call
+from tests.support.command_line import call, valid
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project, working_in
 from tests.support.stacks import ANYWHERE
@@ -486,12 +484,6 @@ def test_after_a_shutdown_durations_begin_again_and_nothing_is_closed(project: P
 
 
 # -- the command line ------------------------------------------------------------------
-
-
-def valid(schema: str, document: Any) -> Any:
-    contents = schema_of(schema)
-    jsonschema.validators.validator_for(contents)(contents).validate(document)
-    return document
 
 
 def put_back(project: Project, hours: int) -> None:

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-import yaml
 
 from skyports_tf.lease import hold_lease, leases
-from skyports_tf.schema import schema_of
-from tests.support.command_line import Answer, call
+from tests.support.command_line import Answer, call, valid
+from tests.support.life import life_on
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.project import Project
 from tests.support.schema_cloud import SchemaCloud
-from tests.support.stand_in_sky import StandInSky, stand_in_sky
+from tests.support.stand_in_sky import StandInSky
 
 FIREWALL = "google_compute_firewall"
 PATIENCE = 90.0
@@ -55,26 +53,14 @@ class Place:
         self.sky.does("down", f"print({SAYS[outcome]!r}.replace(chr(92) + 'n', chr(10)))\nsys.exit({code})")
 
 
-@pytest.fixture
-def sky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInSky:
-    found = stand_in_sky(tmp_path / "bin")
-    monkeypatch.setenv("PATH", found.environment["PATH"])
-    monkeypatch.delenv("SKY", raising=False)
-    return found
-
-
 def place_on(cloud: str, folder: Path, mirror: Path, sky: StandInSky, patch: pytest.MonkeyPatch) -> Place:
-    facts = yaml.safe_load(Path(__file__).with_name("matrix").joinpath(f"{cloud}.yaml").read_text("utf-8"))
-    pretend = SchemaCloud(folder, facts["schema"], mirror, facts["fixture"])
-    for name, value in pretend.env.items():
-        patch.setenv(name, value)
-    project = Project(folder / "project")
-    project.folder.mkdir()
-    project.config(f"{facts['config']}sources: [203.0.113.0/24]\n")
-    project.task("8080", infra=facts["infra"])
+    life = life_on(cloud, folder, mirror, patch, resident=False)
+    project = life.project
+    project.config(f"{life.facts['config']}sources: [203.0.113.0/24]\n")
+    project.task("8080", infra=life.place)
     answer = call(project.folder, "apply", "web.yaml", "-y")
     assert answer.code == 0, answer.err
-    place = Place(project, pretend, sky)
+    place = Place(project, life.cloud, sky)
     place.says("done")
     return place
 
@@ -89,13 +75,6 @@ def azure(tmp_path: Path, mirror: Path, sky: StandInSky, monkeypatch: pytest.Mon
     return place_on("azure", tmp_path, mirror, sky, monkeypatch)
 
 
-def valid(document: Any) -> Any:
-    """The document, once its schema has taken it."""
-    contents = schema_of("down")
-    jsonschema.validators.validator_for(contents)(contents).validate(document)
-    return document
-
-
 def states(document: Any) -> dict[str, str]:
     return {step["step"]: step["state"] for step in document["steps"]}
 
@@ -108,7 +87,7 @@ def test_the_ports_are_closed_before_skypilot_is_called_and_nothing_is_left_afte
     read = f"[open(path).read() for path in glob.glob({str(objects)!r} + '/*')]"
     gcp.sky.does("down", f"import glob\nopen('seen', 'w').write(' '.join({read}))")
     answer = gcp.down("web", "-y", "--json")
-    document = valid(answer.json)
+    document = valid("down", answer.json)
     assert (answer.code, states(document)) == (0, DONE)
     assert gcp.sky.calls == [["down", "web", "-y"]]
     # the decoy is there while SkyPilot runs, the ports are not
@@ -138,7 +117,7 @@ def test_a_second_down_is_a_quiet_success(gcp: Place) -> None:
     gcp.says("unknown")
     answer = gcp.down("web", "-y", "--json")
     assert answer.code == 0
-    assert states(valid(answer.json)) == {**DONE, "close": "skipped", "sky_down": "skipped"}
+    assert states(valid("down", answer.json)) == {**DONE, "close": "skipped", "sky_down": "skipped"}
     assert gcp.down("web", "--no-sky").code == 0
 
 
@@ -170,14 +149,14 @@ def test_without_skypilot_the_rest_is_done(gcp: Place, monkeypatch: pytest.Monke
 def test_a_cluster_that_skypilot_does_not_know_is_fine(gcp: Place) -> None:
     gcp.says("unknown")
     answer = gcp.down("web", "-y", "--json")
-    assert (answer.code, states(valid(answer.json))) == (0, {**DONE, "sky_down": "skipped"})
+    assert (answer.code, states(valid("down", answer.json))) == (0, {**DONE, "sky_down": "skipped"})
     assert gcp.cloud.objects() == {}
 
 
 def test_when_sky_down_fails_the_ports_are_closed_and_the_group_stays_with_its_nodes(gcp: Place) -> None:
     gcp.says("failed")
     answer = gcp.down("web", "-y", "--json")
-    document = valid(answer.json)
+    document = valid("down", answer.json)
     assert answer.code == 1
     assert states(document) == {"close": "done", "sky_down": "failed", "destroy": "not_reached"}
     assert "nodes-run" in [item["code"] for item in document["diagnostics"]]
@@ -200,7 +179,11 @@ def test_rules_that_keep_out_what_skypilot_lets_in_outlive_the_nodes(azure: Plac
     before = azure.cloud.objects()
     answer = azure.down("web", "-y", "--no-sky", "--json")
     assert answer.code == 1
-    assert states(valid(answer.json)) == {"close": "done", "sky_down": "skipped", "destroy": "not_reached"}
+    assert states(valid("down", answer.json)) == {
+        "close": "done",
+        "sky_down": "skipped",
+        "destroy": "not_reached",
+    }
     assert "its rules keep out what they must not let in" in answer.err
     rules = azure.cloud.objects()["azurerm_network_security_rule"]
     denying = [rule for rule in rules if rule["access"] == "Deny"]
@@ -213,7 +196,7 @@ def test_rules_that_keep_out_what_skypilot_lets_in_outlive_the_nodes(azure: Plac
 def test_a_plan_that_fails_changes_nothing(gcp: Place) -> None:
     gcp.cloud.fail(FIREWALL, read="no luck")
     answer = gcp.down("web", "-y", "--json")
-    assert (answer.code, states(valid(answer.json))) == (3, {"close": "not_reached"})
+    assert (answer.code, states(valid("down", answer.json))) == (3, {"close": "not_reached"})
     assert gcp.sky.calls == []
 
 
@@ -221,7 +204,7 @@ def test_ports_that_cannot_be_closed_alone_stop_nothing(gcp: Place) -> None:
     gcp.cloud.fail(FIREWALL, delete="in use")
     answer = gcp.down("web", "-y", "--json")
     assert answer.code == 3
-    assert states(valid(answer.json)) == {
+    assert states(valid("down", answer.json)) == {
         "close": "failed",
         "sky_down": "done",
         "destroy": "failed",
@@ -243,7 +226,7 @@ def test_several_clusters_and_folders_of_stacks_go_at_once(gcp: Place) -> None:
 def test_an_unknown_cluster_is_a_finding(gcp: Place) -> None:
     answer = gcp.down("wep", "-y", "--json")
     assert answer.code == 1
-    assert [item["code"] for item in valid(answer.json)["diagnostics"]] == ["cluster-unknown"]
+    assert [item["code"] for item in valid("down", answer.json)["diagnostics"]] == ["cluster-unknown"]
     assert gcp.sky.calls == []
 
 
@@ -268,7 +251,7 @@ def test_a_signal_during_sky_down_leaves_the_ports_closed(gcp: Place) -> None:
         process.kill()
         process.wait()
     assert process.returncode == 143
-    assert states(valid(json.loads(out))) == {"close": "done", "sky_down": "failed"}
+    assert states(valid("down", json.loads(out))) == {"close": "done", "sky_down": "failed"}
     assert "sky down web: stopped by SIGTERM" in said
     assert [rule["disabled"] for rule in gcp.cloud.objects()[FIREWALL]] == [True]
 
@@ -301,7 +284,7 @@ def test_on_aws_the_nodes_lose_their_ports_before_they_go(
         f"client.terminate_instances(InstanceIds={nodes!r})\n",
     )
     answer = call(project.folder, "down", "web", "-y", "--json")
-    assert (answer.code, states(valid(answer.json))) == (0, DONE), answer.err
+    assert (answer.code, states(valid("down", answer.json))) == (0, DONE), answer.err
     # SSH and all from the group itself stay until the nodes are gone
     assert (project.folder / "seen").read_text("utf-8") == "[-1, 22]"
     left = [group["GroupName"] for group in ec2(aws.url).describe_security_groups()["SecurityGroups"]]

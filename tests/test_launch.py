@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 from skyports_tf.diagnostics import ProgramMissingError, UsageError
-from skyports_tf.schema import schema_of
 from skyports_tf.skypilot import Launch, config_values, find_sky, read_sky_arguments
-from tests.support.command_line import Answer, call
+from tests.support.command_line import Answer, call, valid
+from tests.support.life import life_on
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
 from tests.support.schema_cloud import SchemaCloud
 from tests.support.stacks import write_program
-from tests.support.stand_in_sky import StandInSky, stand_in_sky
+from tests.support.stand_in_sky import StandInSky
 
 PATIENCE = 90.0
 
@@ -47,24 +46,12 @@ class Place:
         return call(self.folder, "launch", *words, **rest)
 
 
-@pytest.fixture
-def sky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInSky:
-    found = stand_in_sky(tmp_path / "bin")
-    monkeypatch.setenv("PATH", found.environment["PATH"])
-    monkeypatch.delenv("SKY", raising=False)
-    return found
-
-
 def place_on(cloud: str, folder: Path, mirror: Path, sky: StandInSky, patch: pytest.MonkeyPatch) -> Place:
-    facts = yaml.safe_load(Path(__file__).with_name("matrix").joinpath(f"{cloud}.yaml").read_text("utf-8"))
-    pretend = SchemaCloud(folder, facts["schema"], mirror, facts["fixture"])
-    for name, value in pretend.env.items():
-        patch.setenv(name, value)
-    project = Project(folder / "project")
-    project.folder.mkdir()
-    project.config(f"{facts['config']}sources: [203.0.113.0/24]\n")
-    project.task("8080", infra=facts["infra"])
-    return Place(project, pretend, sky, facts["infra"])
+    life = life_on(cloud, folder, mirror, patch, resident=False)
+    project = life.project
+    project.config(f"{life.facts['config']}sources: [203.0.113.0/24]\n")
+    project.task("8080", infra=life.place)
+    return Place(project, life.cloud, sky, life.place or cloud)
 
 
 @pytest.fixture
@@ -80,13 +67,6 @@ def kubernetes(tmp_path: Path, mirror: Path, sky: StandInSky, monkeypatch: pytes
 @pytest.fixture
 def azure(tmp_path: Path, mirror: Path, sky: StandInSky, monkeypatch: pytest.MonkeyPatch) -> Place:
     return place_on("azure", tmp_path, mirror, sky, monkeypatch)
-
-
-def valid(document: Any) -> Any:
-    """The document, once its schema has taken it."""
-    contents = schema_of("launch")
-    jsonschema.validators.validator_for(contents)(contents).validate(document)
-    return document
 
 
 def states(document: Any) -> list[tuple[str, str]]:
@@ -146,7 +126,7 @@ def test_several_stacks_that_need_a_config_share_one_file(kubernetes: Place, mir
 def test_where_skypilot_makes_the_group_the_ports_open_after_the_launch(azure: Place) -> None:
     azure.sky.does("launch", "import os; print(os.path.exists('infra/web/azure-eastus/terraform.tfstate'))")
     answer = azure.launch("web.yaml", "-y", "--json")
-    document = valid(answer.json)
+    document = valid("launch", answer.json)
     assert answer.code == 0, answer.err
     assert states(document) == [("open", "done"), ("launch", "done"), ("record", "done")]
     (stack,) = document["stacks"]
@@ -205,7 +185,7 @@ def test_what_skypilot_was_told_counts_for_the_ports_too(gcp: Place) -> None:
     theirs = ("-ycother", "--ports", "7070", "--infra=gcp/us-west1")
     answer = gcp.launch("web.yaml", "-y", "--json", "--", *theirs)
     assert answer.code == 0, answer.err
-    (stack,) = valid(answer.json)["stacks"]
+    (stack,) = valid("launch", answer.json)["stacks"]
     assert (stack["cluster"], stack["ports"]) == ("other", ["7070"])
     assert gcp.sky.calls == [["launch", "web.yaml", *theirs]]
 
@@ -232,7 +212,7 @@ def test_what_contradicts_itself_is_refused(
 ) -> None:
     answer = gcp.launch("web.yaml", "-y", "--json", *ours, "--", *theirs)
     assert answer.code == 2
-    assert told in valid(answer.json)["diagnostics"][0]["message"]
+    assert told in valid("launch", answer.json)["diagnostics"][0]["message"]
     assert gcp.sky.calls == [] and not (gcp.folder / "infra").exists()
 
 
@@ -262,7 +242,7 @@ def test_without_skypilot_nothing_is_written_and_the_way_out_is_told(
     monkeypatch.setenv("PATH", _without_sky(gcp.folder.parent))
     answer = gcp.launch("web.yaml", "-y", "--json")
     assert answer.code == 4
-    assert [item["code"] for item in valid(answer.json)["diagnostics"]] == ["skypilot-missing"]
+    assert [item["code"] for item in valid("launch", answer.json)["diagnostics"]] == ["skypilot-missing"]
     assert "pip install skypilot" in answer.err
     assert not (gcp.folder / "infra").exists()
 
@@ -298,7 +278,7 @@ def test_a_plan_that_fails_launches_nothing(gcp: Place) -> None:
     gcp.cloud.fail("google_compute_firewall", plan="no luck")
     answer = gcp.launch("web.yaml", "-y", "--json")
     assert answer.code == 3
-    assert states(valid(answer.json)) == [("open", "failed")]
+    assert states(valid("launch", answer.json)) == [("open", "failed")]
     assert "nothing was opened, and nothing was launched" in answer.err
     assert gcp.sky.calls == []
 
@@ -316,7 +296,7 @@ def test_when_skypilot_fails_its_exit_code_is_ours_and_the_ports_stay_open(gcp: 
     gcp.project.task("9090", name="api", infra=gcp.infra, file="api.yaml")
     gcp.sky.does("launch", "sys.exit(102)")
     answer = gcp.launch("web.yaml", "api.yaml", "-y", "--json")
-    document = valid(answer.json)
+    document = valid("launch", answer.json)
     assert (answer.code, len(gcp.sky.calls)) == (102, 1)
     assert "sky launch of web.yaml has ended with exit code 102; api.yaml was not launched" in answer.err
     assert "the ports stay open as planned" in answer.err
@@ -339,7 +319,7 @@ def test_skypilots_words_are_not_mixed_with_the_json(gcp: Place) -> None:
         text=True,
         check=False,
     )
-    assert valid(json.loads(ended.stdout))["launches"][0]["argv"][:2] == ["sky", "launch"]
+    assert valid("launch", json.loads(ended.stdout))["launches"][0]["argv"][:2] == ["sky", "launch"]
     assert "words of SkyPilot" in ended.stderr
 
 

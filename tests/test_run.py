@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 from skyports_tf.lease import leases, locked_clusters
-from skyports_tf.schema import schema_of
-from tests.support.command_line import Answer, call
+from tests.support.command_line import Answer, call, valid
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
 from tests.support.schema_cloud import SchemaCloud
@@ -153,7 +151,7 @@ def test_a_task_that_was_in_the_ledger_before_stays_open(gcp: Place) -> None:
 
 def test_the_answer_as_json_is_all_of_the_stdout(gcp: Place) -> None:
     ended = gcp.run("web.yaml", "-y", "--json", command="echo out of the command; exit 3")
-    document = valid(json.loads(ended.stdout))
+    document = valid("run", json.loads(ended.stdout))
     assert ended.returncode == 3
     assert "out of the command" in ended.stderr
     assert document["command"] == {"argv": ["sh", "-c", "echo out of the command; exit 3"], "exit_code": 3}
@@ -197,7 +195,7 @@ def test_a_no_is_a_no(gcp: Place) -> None:
 def test_a_command_that_is_not_there_is_told_before_anything_is_written(gcp: Place) -> None:
     answer = call(gcp.folder, "run", "web.yaml", "-y", "--json", "--", "no-such-program", "x")
     assert answer.code == 4
-    assert valid(answer.json)["diagnostics"][0]["code"] == "command-missing"
+    assert valid("run", answer.json)["diagnostics"][0]["code"] == "command-missing"
     assert not (gcp.folder / "infra").exists()
 
 
@@ -212,7 +210,7 @@ def test_a_wrong_task_is_told_before_anything_is_written(gcp: Place) -> None:
     gcp.project.task("eighty", infra="gcp/us-central1")
     answer = call(gcp.folder, "run", "web.yaml", "-y", "--json", "--", "true")
     assert answer.code == 1
-    assert valid(answer.json)["diagnostics"][0]["code"] == "bad-port"
+    assert valid("run", answer.json)["diagnostics"][0]["code"] == "bad-port"
     assert not (gcp.folder / "infra").exists()
 
 
@@ -366,7 +364,7 @@ def test_what_cannot_be_closed_is_told_and_left_to_reap(gcp: Place) -> None:
     assert ended.returncode == 3
     assert "what this run has opened on web may be open still" in ended.stderr
     assert "`skyports-tf reap` closes it, and so does `skyports-tf down web`" in ended.stderr
-    assert "held-open" in [item["code"] for item in valid(json.loads(ended.stdout))["diagnostics"]]
+    assert "held-open" in [item["code"] for item in valid("run", json.loads(ended.stdout))["diagnostics"]]
     assert gcp.lease_states() == [("abandoned", ("web.yaml",))]
 
 
@@ -535,7 +533,7 @@ def test_on_aws_the_group_stays_without_ports_while_nodes_run_in_it(aws: MotoSer
         text=True,
         check=False,
     )
-    document = valid(json.loads(ended.stdout))
+    document = valid("run", json.loads(ended.stdout))
     assert ended.returncode == 0, ended.stderr
     assert "so the group stays, without ports" in ended.stderr
     assert "group-kept" in [item["code"] for item in document["diagnostics"]]
@@ -544,13 +542,6 @@ def test_on_aws_the_group_stays_without_ports_while_nodes_run_in_it(aws: MotoSer
     (group,) = [group for group in groups if group["GroupName"] == "sky-sg-web"]
     assert sorted(rule.get("FromPort", -1) for rule in group["IpPermissions"]) == [-1, 22]
     assert (project.stack().entries, leases(str(tmp_path / "infra"))) == ((), ())
-
-
-def valid(document: Any) -> Any:
-    """The document, once its schema has taken it."""
-    contents = schema_of("run")
-    jsonschema.validators.validator_for(contents)(contents).validate(document)
-    return document
 
 
 def test_a_lease_of_a_call_in_this_process_is_held_by_it_and_gone_with_its_end(gcp: Place) -> None:

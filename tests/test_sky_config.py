@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -16,10 +15,9 @@ from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, Stac
 from skyports_tf.report.text import plan_text
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.stream import PlannedChange, Record, Resource
-from skyports_tf.schema import schema_of
 from skyports_tf.sky_config import fill_names, name_for, sky_config_yaml
 from skyports_tf.sources import parse_source
-from tests.support.command_line import Answer, call
+from tests.support.command_line import Answer, call, valid
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
 
@@ -48,9 +46,7 @@ def told(text: str) -> list[tuple[str, Any]]:
 
 
 def json_of(answer: Answer, schema: str) -> Any:
-    contents = schema_of(schema)
-    jsonschema.validators.validator_for(contents)(contents).validate(answer.json)
-    return answer.json
+    return valid(schema, answer.json)
 
 
 # -- SkyPilot's config -----------------------------------------------------------------

@@ -127,16 +127,19 @@ def test_progress_counts_on_through_the_steps(story: Story) -> None:
     ]
 
 
-def test_who_is_killed_between_the_steps_leaves_more_open_and_the_next_plan_is_the_rest(story: Story) -> None:
-    story.apply(story.plan(rule("9000-9010")))
-    plan = story.plan(rule("9000-9004"), rule("9006-9010"))
-
+def die_between_the_steps(story: Story, plan: StackPlan) -> None:
     def die(event: ProgressEvent) -> None:
         if event.step == "step 2 of 2":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         apply_plan(str(story.out), plan, SETTINGS, die)
+
+
+def test_who_is_killed_between_the_steps_leaves_more_open_and_the_next_plan_is_the_rest(story: Story) -> None:
+    story.apply(story.plan(rule("9000-9010")))
+    plan = story.plan(rule("9000-9004"), rule("9006-9010"))
+    die_between_the_steps(story, plan)
     assert story.open() == ["9000-9010"]
     rest = story.plan(rule("9000-9004"), rule("9006-9010"))
     assert (rest.steps, rest.counts.create, rest.counts.update) == (1, 0, 1)
@@ -146,13 +149,7 @@ def test_who_is_killed_between_the_steps_leaves_more_open_and_the_next_plan_is_t
 def test_a_kill_and_another_edit_still_close_nothing_that_is_wanted(story: Story) -> None:
     story.apply(story.plan(rule("9000-9010")))
     plan = story.plan(rule("9000-9004"), rule("9006-9010"))
-
-    def die(event: ProgressEvent) -> None:
-        if event.step == "step 2 of 2":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        apply_plan(str(story.out), plan, SETTINGS, die)
+    die_between_the_steps(story, plan)
     # 9006-9010 stays wanted and moves again: what the outputs say is of an earlier time
     later = story.plan(rule("9001-9010"))
     assert later.opening == ((address(9001),),)

@@ -28,9 +28,8 @@ from skyports_tf.cli.running import (
 )
 from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.config import Config
-from skyports_tf.deadlines import has_deadlines
 from skyports_tf.diagnostics import FindingsError
-from skyports_tf.entries import has_adopted
+from skyports_tf.entries import needs_reset
 from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack, StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
@@ -106,7 +105,7 @@ def with_new_deadlines(out: str, closed: Outcome[StackClosed], config: Config) -
 
 
 def _with_new_deadline(out: str, closed: StackClosed, config: Config) -> StackClosed:
-    if not (has_deadlines(closed.stack) or has_adopted(closed.stack)):
+    if not needs_reset(closed.stack):
         return closed
     from skyports_tf.recompile import reset_expiry
 

@@ -20,6 +20,7 @@ from skyports_tf.running.changes import (
     changed_rules,
     is_content_key,
     output_rules,
+    resources_of,
     rule_of,
     rule_of_key,
 )
@@ -116,12 +117,6 @@ def _packed_changes(ports: Sequence[_Json], shown: _Json, stack: Stack) -> PortC
 
 def _values(item: _Json, when: str) -> _Json:
     return (item.get("change") or {}).get(when) or {}
-
-
-def held_ids(shown: _Json) -> frozenset[str]:
-    """The ids of all that a state holds, from `terraform show -json` without a plan."""
-    root = (shown.get("values") or {}).get("root_module") or {}
-    return _ids(_managed(root))
 
 
 def _asked(rule: OpenRule | None, stack: Stack) -> OpenRule | None:
@@ -255,12 +250,5 @@ def _ids(resources: Iterable[_Json]) -> frozenset[str]:
 
 def _held(shown: _Json) -> Iterable[_Json]:
     values = (shown.get("prior_state") or {}).get("values") or {}
-    return _managed(values.get("root_module") or {})
-
-
-def _managed(module: _Json) -> Iterator[_Json]:
-    for item in module.get("resources") or ():
-        if item.get("mode") == "managed":
-            yield item
-    for child in module.get("child_modules") or ():
-        yield from _managed(child)
+    found = resources_of(values.get("root_module") or {})
+    return (item for item in found if item.get("mode") == "managed")

@@ -12,7 +12,7 @@ from skyports_tf.running.changes import nodes_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of
 from skyports_tf.running.plans import paths_of
 from skyports_tf.running.probe import read_probe, why_unknown
-from skyports_tf.running.state import is_unfinished, never_applied, read_open_rules
+from skyports_tf.running.state import is_unfinished, never_begun, read_open_rules
 from skyports_tf.terraform import read_json
 
 _UNREADABLE = "the cloud could not be looked at"
@@ -28,7 +28,7 @@ def look_at_stack(
     the state cannot be read.
     """
     paths = paths_of(out, stack)
-    if never_applied(paths, stack) and not is_unfinished(paths):
+    if never_begun(paths, stack):
         return Sighting(stack), None
     with execution_of(out, stack, settings, progress) as execution:
         kept = read_json(execution.run(execution.terraform.state_pull).stdout)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from skyports_tf.model import GeneratedFile, IngressRule, PackedRule, Stack
 from skyports_tf.ports import PortRange
@@ -21,7 +20,7 @@ from skyports_tf.running.changes import resource_counts
 from skyports_tf.running.execution import REPAIR_FILES, Execution, remove_repair_files
 from skyports_tf.running.imports import address_of, imports_text, key_of, packed_live
 from skyports_tf.running.initialization import writing
-from skyports_tf.running.probe import LiveRule, Probe, read_probe
+from skyports_tf.running.probe import LiveRule, read_probe
 from skyports_tf.running.ssh import SSH_RULE
 from skyports_tf.running.state import is_unfinished, state_objects
 from skyports_tf.running.steps import drafted
@@ -64,12 +63,6 @@ def repair(execution: Execution) -> int:
     needed = _with_rules(execution.stack, tuple(packed.values()), _ssh_sources(lost))
     with _files(execution, imports_text(objects), needed):
         return len(objects) if _import(execution, sorted(objects)) else 0
-
-
-def lost_of(probe: Probe, shown: Mapping[str, Any]) -> tuple[LiveRule, ...]:
-    """The live rules that the state, as `terraform show -json` gives it, does not hold."""
-    _, identifiers = state_objects(shown)
-    return tuple(rule for rule in probe.rules or () if rule.state_id not in identifiers)
 
 
 def _rule_objects(lost: Sequence[LiveRule], packed: Mapping[str, PackedRule]) -> dict[str, str]:

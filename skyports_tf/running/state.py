@@ -13,6 +13,7 @@ from typing import Any
 
 from skyports_tf.model import Stack, StackStatus
 from skyports_tf.running.changes import (
+    PORT_RULE,
     OpenRule,
     endpoints_of,
     group_rules,
@@ -44,6 +45,11 @@ def never_applied(paths: StackPaths, stack: Stack) -> bool:
     ):
         return False
     return paths.folder.is_dir() and not any(os.path.lexists(paths.folder / name) for name in _LOCAL_STATES)
+
+
+def never_begun(paths: StackPaths, stack: Stack) -> bool:
+    """Whether nothing was ever applied, and no apply begun from here that might have made something."""
+    return never_applied(paths, stack) and not is_unfinished(paths)
 
 
 def _earlier_backend(paths: StackPaths) -> str:
@@ -88,6 +94,12 @@ def read_addresses(execution: Execution) -> tuple[str, ...]:
     if run.code == 1 and "No state file was found" not in run.words:
         raise execution.failure(run)
     return tuple(line for line in run.stdout.splitlines() if line and not _is_data(line))
+
+
+def read_port_resources(execution: Execution) -> list[str]:
+    """The addresses, without their keys, of the resources in the state that open ports."""
+    names = {address.partition("[")[0] for address in read_addresses(execution)}
+    return sorted(name for name in names if name.endswith(f".{PORT_RULE}"))
 
 
 def state_objects(shown: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
 from skyports_tf.cli import run
+from skyports_tf.schema import schema_of
 from tests.support.project import working_in
 
 
@@ -45,6 +48,13 @@ def call(folder: Path, *arguments: str, answer: str | None = None, terminal: boo
     with working_in(folder), redirect_stdout(out), redirect_stderr(err), _typing(answer):
         code = run(arguments)
     return Answer(code, out.getvalue(), err.getvalue())
+
+
+def valid(schema: str, document: Any) -> Any:
+    """The document, once the schema of that name has taken it."""
+    contents = schema_of(schema)
+    jsonschema.validators.validator_for(contents)(contents).validate(document)
+    return document
 
 
 @contextmanager
