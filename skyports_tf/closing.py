@@ -77,15 +77,24 @@ def _destroy(execution: Execution, out: str, plan: StackPlan, deadline: float) -
     if _holders(execution):
         _close_ports(execution, out)
         _wait_until_free(execution, deadline)
-        current = make_plan(execution, out, read_outputs(execution))
-    try:
-        with execution.until(deadline):
-            return execution.warnings(apply_saved(execution, current, "destroy"))
-    except TerraformError as error:
-        holders = _holders(execution)
-        if not holders and time.monotonic() < deadline:
-            raise
-        raise FindingsError(_held(execution, holders)) from error
+        current = _plan_rest(execution, out)
+    while True:
+        try:
+            with execution.until(deadline):
+                return execution.warnings(apply_saved(execution, current, "destroy"))
+        except TerraformError as error:
+            holders = _holders(execution)
+            if holders or time.monotonic() >= deadline:
+                raise FindingsError(_held(execution, holders)) from error
+            before, current = current, _plan_rest(execution, out)
+            # what was gone already is no longer in the plan; what is there and will not go is an error
+            if current.counts.delete >= before.counts.delete:
+                raise
+
+
+def _plan_rest(execution: Execution, out: str) -> StackPlan:
+    """Plan to remove all that the state holds and the cloud still has."""
+    return make_plan(execution, out, read_outputs(execution))
 
 
 def _close_ports(execution: Execution, out: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,25 @@ def test_a_stale_plan_is_refused_in_terraforms_words(
     with pytest.raises(TerraformError) as caught:
         apply_plan(str(tmp_path), plan, SETTINGS)
     assert "Saved plan is stale" in caught.value.output
+
+
+def test_an_apply_that_waits_for_a_plan_to_end_keeps_its_state(
+    local_terraform: tuple[str, ...], tmp_path: Path
+) -> None:
+    # Terraform removes a state file that it has made and not written to, under the hands of who waits for it
+    folder = write_local_stack(tmp_path, ONE)
+    plan_stack(str(tmp_path), ONE, SETTINGS)
+    # it asks, and holds the lock meanwhile
+    command = [*local_terraform, "apply", "-no-color"]
+    asking = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    read_until(asking.stdout, lambda line: "Do you want to perform" in line)
+    patient = [*local_terraform, "apply", "-no-color", "-lock-timeout=60s", PLAN_FILE]
+    waiting = subprocess.Popen(patient, cwd=folder, stdout=subprocess.PIPE, text=True)
+    read_until(waiting.stdout, lambda line: "Acquiring state lock" in line)
+    asking.communicate("no\n", timeout=60)
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert [rule.from_port for rule in read_status(str(tmp_path), ONE, SETTINGS).rules] == [8000]
 
 
 def test_a_plan_that_is_gone_is_refused_in_terraforms_words(

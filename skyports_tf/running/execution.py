@@ -15,7 +15,7 @@ from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack
 from skyports_tf.running.child import Signals, watch_signals
-from skyports_tf.running.initialization import StackPaths, needs_init, run_init
+from skyports_tf.running.initialization import StackPaths, lay_state_file, needs_init, run_init
 from skyports_tf.running.stream import Event, Record, Step
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
@@ -151,6 +151,7 @@ class Execution:
 
         `done` of the changes were made before. Raises `TerraformError` where it fails.
         """
+        lay_state_file(self.paths, self.stack)
         return self.run(lambda: call(self._hearer(phase, total, done)), ok)
 
     def run(self, call: Callable[[], Run], ok: tuple[int, ...] = (0,)) -> Run:

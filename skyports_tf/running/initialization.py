@@ -9,6 +9,7 @@ stacks hold one copy; Terraform's cache does not bear two writers (Terraform CLI
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -24,6 +25,7 @@ from skyports_tf.terraform import Run, Terraform
 
 MARK = "skyports.init"
 LOCK_FILE = ".terraform.lock.hcl"
+STATE_FILE = "terraform.tfstate"
 _LOCK_POLL_SECONDS = 0.05
 # the lines of main.tf that decide what init fetches
 _FETCHED = re.compile(rb"^\s*(?:source|version|required_version)\s*= \".*$", re.MULTILINE)
@@ -71,6 +73,21 @@ def run_init(paths: StackPaths, terraform: Terraform, lock_timeout: str | None) 
         with suppress(OSError):
             (paths.data / MARK).write_text(_fingerprint(paths, terraform), encoding="ascii")
     return end
+
+
+def lay_state_file(paths: StackPaths, stack: Stack) -> None:
+    """Make sure that a state that is kept in a file has its file, empty as long as nothing was applied.
+
+    Who locks a state that is not there makes its file, and removes it afterwards if it is still empty.
+    An apply that has waited for that lock then writes its state into the removed file, and it is
+    lost (seen with Terraform 1.11.4). A file that was there before is never removed.
+    """
+    kind, settings = stack.backend or ("local", {})
+    if kind == "local" and not os.environ.get("TF_WORKSPACE"):
+        file = paths.folder / str(settings.get("path") or STATE_FILE)
+        with writing(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from skyports_tf.model import Stack, StackStatus
@@ -26,13 +27,13 @@ from skyports_tf.running.changes import (
 )
 from skyports_tf.running.contents import packed_rules, told_rules
 from skyports_tf.running.execution import Execution
-from skyports_tf.running.initialization import StackPaths, writing
+from skyports_tf.running.initialization import STATE_FILE, StackPaths, writing
 from skyports_tf.terraform import read_json
 
 # `id` alone is often not what a provider imports by
 _ID_ATTRIBUTES = ("id", "security_group_rule_id", "arn", "self_link")
 _MARK = "skyports.unfinished"
-_LOCAL_STATES = ("terraform.tfstate", "terraform.tfstate.d", "terraform.tfstate.backup")
+_LOCAL_STATES = (STATE_FILE, f"{STATE_FILE}.d", f"{STATE_FILE}.backup")
 
 
 def never_applied(paths: StackPaths, stack: Stack) -> bool:
@@ -44,7 +45,15 @@ def never_applied(paths: StackPaths, stack: Stack) -> bool:
         or _earlier_backend(paths) not in ("", "local")
     ):
         return False
-    return paths.folder.is_dir() and not any(os.path.lexists(paths.folder / name) for name in _LOCAL_STATES)
+    return paths.folder.is_dir() and not any(_holds(paths.folder / name) for name in _LOCAL_STATES)
+
+
+def _holds(file: Path) -> bool:
+    """Whether there is a state, or what may be one."""
+    try:
+        return file.lstat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def never_begun(paths: StackPaths, stack: Stack) -> bool:
@@ -55,7 +64,7 @@ def never_begun(paths: StackPaths, stack: Stack) -> bool:
 def _earlier_backend(paths: StackPaths) -> str:
     """The backend that the folder was last prepared for: its state may not have moved yet."""
     try:
-        text = (paths.data / "terraform.tfstate").read_text(encoding="utf-8")
+        text = (paths.data / STATE_FILE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
     return str((read_json(text).get("backend") or {}).get("type", ""))
