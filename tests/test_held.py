@@ -81,9 +81,7 @@ def test_a_held_group_is_waited_for_its_holders_named_and_gone_in_the_end(
     assert [call.is_done for call in proxy.calls if call.action == "DeleteSecurityGroup"] == [True]
 
 
-def test_what_somebody_else_removes_between_plan_and_destroy_is_fine(
-    aws: MotoServer, tmp_path: Path
-) -> None:
+def test_what_somebody_else_removes_between_plan_and_destroy_is_fine(aws: MotoServer, tmp_path: Path) -> None:
     stack = compile_stack(tmp_path, {"8888": [ANYWHERE], "9000-9005": [ANYWHERE]})
     out = str(tmp_path / "infra")
     apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
