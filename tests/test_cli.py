@@ -122,6 +122,10 @@ def test_compile_loads_nothing_that_runs_terraform() -> None:
         ["status", "--ip"],
         ["status", "a", "b", "--endpoints"],
         ["compile", "web.yaml", "--stdout", "--json"],
+        ["compile", "web.yaml", "--format", "gitlab"],
+        ["plan", "web.yaml", "--format", "xml"],
+        ["plan", "web.yaml", "--json", "--format", "gitlab"],
+        ["plan", "web.yaml", "--format", "text", "--json"],
     ],
     ids=" ".join,
 )

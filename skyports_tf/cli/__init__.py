@@ -140,6 +140,8 @@ def _failed(session: Session, error: Exception) -> int:
         return _crashed(session)
     if session.json and session.failure is not None:
         session.echo_json(session.failure(error.diagnostics))
+    elif session.failed_as is not None:
+        session.echo_document(session.failed_as(error.diagnostics))
     session.explain(error)
     return error.exit_code
 

@@ -7,7 +7,7 @@ import os
 import click
 
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.options import TaskOptions, task_options
+from skyports_tf.cli.options import TaskOptions, format_option, task_options
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tasks, compile_tree
 from skyports_tf.diagnostics import Diagnostic
@@ -19,6 +19,7 @@ from skyports_tf.write import tree_diff
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the tree differs.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change as a unified diff.")
 @click.option("--stdout", is_flag=True, help="Write nothing; show the files.")
+@format_option("text", "json")
 @pass_session
 def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, stdout: bool) -> int:
     """Write the Terraform of task files.
@@ -26,8 +27,8 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
     TASK... are SkyPilot task files. Of several, all findings are told, and nothing is written
     when there is one.
     """
-    if session.json and stdout:
-        raise click.UsageError("--stdout and --json exclude each other.")
+    if session.is_document and stdout:
+        raise click.UsageError(f"--stdout and --format {session.format} exclude each other.")
     writing = not (check or diff or stdout)
     compiling = compile_tree if writing else compile_tasks
     compilation = compiling(compile_request(session, options))
@@ -60,8 +61,8 @@ def _print_files(compilation: Compilation) -> None:
 
 
 def _print_diff(session: Session, compilation: Compilation) -> None:
-    # beside JSON, stdout holds the one document alone
-    click.echo(tree_diff(compilation.out, compilation.files), nl=False, err=session.json, color=False)
+    # beside a document, stdout holds the one document alone
+    click.echo(tree_diff(compilation.out, compilation.files), nl=False, err=session.is_document, color=False)
 
 
 def _outdated(compilation: Compilation) -> list[Diagnostic]:

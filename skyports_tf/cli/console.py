@@ -6,6 +6,7 @@ the stream is a terminal; each stream decides for itself.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,20 +27,32 @@ _SEVERITY_COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 class Session:
     """One call of the command line: what the words before the verb ask for, and how to answer.
 
-    `failure` makes the JSON document of a call that ended with findings; a verb that speaks
-    JSON sets it before it begins its work. With `aside`, stdout belongs to a program that we run,
-    and results go to stderr.
+    `format` is what `--format` or `--json` chose, empty where neither was said. `failure` makes the
+    JSON document of a call that ended with findings, `failed_as` the document of another format; a
+    verb that speaks it sets it before it begins its work. With `aside`, stdout belongs to a program
+    that we run, and results go to stderr.
     """
 
-    __slots__ = ("aside", "color", "config", "failure", "json", "verbose")
+    __slots__ = ("aside", "color", "config", "failed_as", "failure", "format", "verbose")
 
     def __init__(self) -> None:
         self.config: str | None = None
         self.color: ColorChoice = "auto"
         self.verbose = False
-        self.json = False
+        self.format = ""
         self.aside = False
         self.failure: Callable[[Sequence[Diagnostic]], JsonDocument] | None = None
+        self.failed_as: Callable[[Sequence[Diagnostic]], str] | None = None
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is one JSON document of ours."""
+        return self.format == "json"
+
+    @property
+    def is_document(self) -> bool:
+        """Whether the answer is a document for a program, of whatever format, and not for a terminal."""
+        return self.format not in ("", "text")
 
     def echo(self, text: str) -> None:
         """Write a result to stdout, with its colours or without."""
@@ -57,6 +70,12 @@ class Session:
         import json
 
         click.echo(json.dumps(document, indent=2 if is_terminal(sys.stdout) else None))
+
+    def echo_document(self, text: str) -> None:
+        """Write a document of another format to stdout, byte for byte and always in UTF-8."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        click.echo(text, nl=False, color=True)
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Write findings to stderr, sorted, a blank line after each."""

@@ -43,8 +43,22 @@ class TaskOptions:
 
 def _answer_json(context: click.Context, _option: click.Parameter, asked: bool) -> bool:
     if asked:
-        context.ensure_object(Session).json = True
+        _answer_as(context, "json")
     return asked
+
+
+def _answer_format(context: click.Context, _option: click.Parameter, chosen: str | None) -> str | None:
+    if chosen:
+        _answer_as(context, chosen)
+    return chosen
+
+
+def _answer_as(context: click.Context, chosen: str) -> None:
+    session = context.ensure_object(Session)
+    if session.format not in ("", chosen):
+        other = chosen if session.format == "json" else session.format
+        raise click.UsageError(f"--json and --format {other} exclude each other.", context)
+    session.format = chosen
 
 
 json_option = click.option(
@@ -54,6 +68,18 @@ json_option = click.option(
     callback=_answer_json,
     help="Answer with one JSON document on stdout.",
 )
+
+
+def format_option(*names: str) -> Callable[[Verb], Verb]:
+    """The option --format of a verb that answers in the formats `names`; `--json` is one of them."""
+    return click.option(
+        "--format",
+        type=click.Choice(names),
+        expose_value=False,
+        callback=_answer_format,
+        help="How to answer: one document on stdout, but for text.  [default: text]",
+    )
+
 
 ports_option = click.option(
     "--ports",

@@ -8,7 +8,8 @@ import click
 
 from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options
+from skyports_tf.cli.formats import PLAN_FORMATS, plan_document
+from skyports_tf.cli.options import TaskOptions, format_option, lock_timeout_option, task_options
 from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
@@ -27,6 +28,7 @@ CHANGES = 2
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit 0 without changes, 1 on any error, 2 with changes."
 )
+@format_option(*PLAN_FORMATS)
 @lock_timeout_option
 @pass_session
 def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_timeout: str) -> int:
@@ -62,12 +64,14 @@ def has_changes(plan: StackPlan) -> bool:
 
 
 def answer_plan(session: Session, compilation: Compilation, planned: Outcome[StackPlan]) -> None:
-    """Show what was planned, as text or as JSON."""
+    """Show what was planned, as text or in the format that was asked for."""
     plans = planned.results
     for item in plans:
         session.report(item.warnings)
     if session.json:
         answer_json(session, compilation, plans, planned.diagnostics)
+    elif session.is_document:
+        session.echo_document(plan_document(session.format, planned))
     elif plans or not planned.failures:
         session.echo(plan_text(plans))
         if told := sky_config_text(compilation.out, [item.stack for item in plans]):

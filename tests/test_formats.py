@@ -1,0 +1,76 @@
+"""`--format`: one option, one document on stdout, and the same exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from skyports_tf.cli.console import Session
+from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
+from skyports_tf.report.gitlab import gitlab_text
+from tests.support.command_line import call
+from tests.support.pretend_terraform import pretend_terraform
+from tests.support.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with one task that opens 8888, one that fails, and a pretend Terraform."""
+    project = Project(tmp_path / "project")
+    project.task("8888")
+    project.task("9999", name="bad", file="bad.yaml")
+    project.config(f"terraform:\n  binary: {pretend_terraform(tmp_path / 'bin')}\n")
+    return project
+
+
+def test_json_is_a_format_and_the_two_spellings_are_one(project: Project) -> None:
+    short, long, both = (
+        call(project.folder, "plan", "web.yaml", *words)
+        for words in (["--json"], ["--format", "json"], ["--format", "json", "--json"])
+    )
+    assert short.code == 0
+    assert {**short.json["stacks"][0], "changed": None} == {**long.json["stacks"][0], "changed": None}
+    assert long.out == both.out
+
+
+def test_a_compile_answers_in_json_as_a_format(project: Project) -> None:
+    document = call(project.folder, "compile", "web.yaml", "--format", "json").json
+    assert [stack["name"] for stack in document["stacks"]] == ["web-aws-us-east-1"]
+
+
+def test_the_report_of_gitlab_holds_three_counts_and_nothing_else(project: Project) -> None:
+    answer = call(project.folder, "plan", "web.yaml", "--format", "gitlab")
+    assert (answer.code, answer.out) == (0, '{"create":1,"update":0,"delete":0}\n')
+
+
+def test_the_report_of_gitlab_is_the_sum_over_the_stacks() -> None:
+    counts = (ResourceCounts(3, 1, 0), ResourceCounts(0, 2, 5, imported=4), ResourceCounts(1, 0, 1))
+    plans = [StackPlan(Stack("web", "aws", "us-east-1"), PortChanges(), item) for item in counts]
+    assert json.loads(gitlab_text(plans)) == {"create": 4, "update": 3, "delete": 6}
+    assert gitlab_text([]) == '{"create":0,"update":0,"delete":0}\n'
+
+
+def test_a_stack_that_fails_ends_a_document_with_terraforms_exit_code(project: Project) -> None:
+    answer = call(project.folder, "plan", "web.yaml", "bad.yaml", "--format", "gitlab")
+    assert answer.code == 3
+    assert json.loads(answer.out) == {"create": 1, "update": 0, "delete": 0}
+    assert "no luck" in answer.err
+
+
+def test_a_plan_with_changes_keeps_its_exit_code_in_any_format(project: Project) -> None:
+    answer = call(project.folder, "plan", "web.yaml", "--format", "gitlab", "--detailed-exitcode")
+    assert answer.code == 2
+
+
+def test_a_document_is_utf_8_and_byte_for_byte_whatever_the_terminal_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", newline="\r\n"))
+    Session().echo_document("é 🌐\n")
+    sys.stdout.flush()
+    assert raw.getvalue() == "é 🌐\n".encode()
