@@ -54,8 +54,8 @@ class Config:
     """The config as read, or its defaults.
 
     `path` is None where there is no file; `out` is relative to the current folder where it
-    lies below it. `cloud_settings` holds each cloud's own part; `document` gives findings on
-    settings their place.
+    lies below it. `ours` are blocks whose addresses are not the internet. `cloud_settings` holds
+    each cloud's own part; `document` gives findings on settings their place.
     """
 
     path: str | None = None
@@ -73,6 +73,7 @@ class Config:
     terraform_binary: str | None = None
     sky_binary: str | None = None
     rules: tuple[ClusterRule, ...] = ()
+    ours: tuple[str, ...] = ()
     cloud_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     catalog: Catalog = CATALOG
     document: YamlDocument | None = field(default=None, compare=False, repr=False)
@@ -212,6 +213,7 @@ class _Reader:
             terraform_binary=_binary_path(path, given.get("terraform", {}).get("binary")),
             sky_binary=_binary_path(path, given.get("skypilot", {}).get("binary")),
             rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),
+            ours=self.ours(given.get("exposure") or {}),
             cloud_settings={name: value for name, value in given.items() if name in self.catalog.managed()},
             catalog=self.catalog,
             document=self.document,
@@ -229,6 +231,9 @@ class _Reader:
             except SourceError as error:
                 self.findings.append(self.document.diagnostic("bad-source", str(error), (*at, position)))
         return tuple(sorted(found, key=lambda source: source.sort_key))
+
+    def ours(self, exposure: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(map(str, self.sources(exposure.get("ours"), ("exposure", "ours")) or ()))
 
     def rule(self, rule: Mapping[str, Any], at: _KeyPath) -> ClusterRule:
         refinements = (

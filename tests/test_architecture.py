@@ -23,6 +23,7 @@ PIPELINE = (
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
     "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
+    "exposure.intervals exposure.addresses exposure.model exposure.ours",
     "packing.identity pack deadlines grants resolve stacks limits entries ledger tree",
     "cache render write compilation bookkeeping compiler recompile lease skypilot",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
@@ -53,7 +54,7 @@ IMPORTERS = {
     "sky": (),
 }
 # markers of the package itself, which hold no code
-DATA_PACKAGES = {"", "packing", "report", "running", "schemas", "tasks", "templates", "text"}
+DATA_PACKAGES = {"", "exposure", "packing", "report", "running", "schemas", "tasks", "templates", "text"}
 
 ALL_CLOUDS = set(managed_clouds()) | set(unmanaged_clouds())
 #: Words for a cloud that code may hold, and why.

@@ -15,8 +15,9 @@ from tests.support.installs import ROOT, build, copy_sources, install, run
 
 
 def data_files() -> set[str]:
-    """Every file of templates/ and schemas/ as an installed package names it."""
+    """Every file of facts, of templates/ and of schemas/ as an installed package names it."""
     found = {f"skyports_tf/schemas/{file.name}" for file in (ROOT / "skyports_tf/schemas").glob("*.json")}
+    found |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "skyports_tf/exposure").rglob("*.yaml")}
     for file in (ROOT / "templates").rglob("*"):
         if file.is_file() and "__pycache__" not in file.parts:
             found.add(f"skyports_tf/templates/{file.relative_to(ROOT / 'templates').as_posix()}")
