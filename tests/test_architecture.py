@@ -25,7 +25,7 @@ PIPELINE = (
     "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
     "exposure.intervals exposure.addresses exposure.model exposure.ours",
     "packing.identity pack deadlines grants resolve stacks limits entries ledger tree",
-    "cache render write compilation bookkeeping compiler recompile lease skypilot",
+    "cache templating render write compilation bookkeeping compiler recompile lease skypilot",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.probe running.imports running.repair",
@@ -46,7 +46,7 @@ ORDER = " ".join(PIPELINE).split()
 #: Who alone may import what is not ours; a folder stands for all its modules.
 IMPORTERS = {
     "click": ("cli",),
-    "jinja2": ("render", "cache"),
+    "jinja2": ("templating",),
     "jsonschema": ("schema",),
     "python_terraform": ("terraform",),
     "yaml": ("source", "text.syntax"),
