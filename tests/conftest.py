@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import tempfile
 import urllib.request
 from collections.abc import Generator, Iterator
@@ -29,6 +30,10 @@ settings.register_profile(
     "skyports", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("skyports")
+
+# who starts the tests in the background may have told them to ignore Ctrl-C, and children inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _WITH_SKYPILOT = Path(__file__).parent.resolve() / "skypilot"
 
