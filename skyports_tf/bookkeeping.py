@@ -20,7 +20,7 @@ from skyports_tf.pack import wanted_of
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.resolve import Demand, Findings, Place, place_of
 from skyports_tf.stacks import build_stack
-from skyports_tf.tree import all_stacks, folders_of, stacks_of
+from skyports_tf.tree import all_stacks, base_of, folders_of, stacks_of
 
 #: Up to how many other clusters are looked at for tasks that were renamed; a look takes a file each.
 MOST_NEIGHBOURS: Final = 100
@@ -29,7 +29,7 @@ MOST_NEIGHBOURS: Final = 100
 def ledger_names(out: str) -> Callable[[str], str]:
     """How the ledgers of `out` call a file: relative to the folder that holds `out`."""
     here = str(Path.cwd())
-    base = _base_of(out)
+    base = base_of(out)
 
     def name(path: str) -> str:
         full = os.path.normpath(os.path.join(here, path))
@@ -79,10 +79,6 @@ def merged_stacks(
     return tuple(merged)
 
 
-def _base_of(out: str) -> str:
-    return os.path.dirname(os.path.normpath(os.path.join(Path.cwd(), out)))
-
-
 def _forget(
     request: CompileRequest, out: str, stacks: dict[Place, Stack], findings: Findings
 ) -> set[tuple[Place, str, int]]:
@@ -116,7 +112,7 @@ def _forget(
 
 def _gone(out: str, stacks: Sequence[Stack], compiled: dict[str, set[str]]) -> Iterator[Diagnostic]:
     """A warning for each file that holds ports open and exists no more; nothing closes by luck."""
-    base = _base_of(out)
+    base = base_of(out)
     found: dict[str, list[tuple[Stack, Grant]]] = defaultdict(list)
     for stack in stacks:
         for entry in stack.entries:

@@ -112,7 +112,7 @@ class Cloud:
     mode; `settings` maps the cloud's part of the config to JSON Schemas. `sky_config_with` is what
     SkyPilot's own config must say beside `sky_config`, by the setting that must be set; `blind`
     maps what the probe cannot know to the reason, and `unadoptable` is why nothing of SkyPilot's
-    can be adopted.
+    can be adopted; `checks` are other tools' checks against ports that are open to everyone.
     """
 
     name: str
@@ -144,6 +144,7 @@ class Cloud:
     takeover: str
     objects: str
     found_by: str
+    checks: tuple[Mapping[str, Any], ...]
     folder: Path
 
     def names_of(
@@ -268,6 +269,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         takeover=facts["takeover"],
         objects=facts["objects"],
         found_by=facts["found_by"],
+        checks=tuple(facts.get("checks", ())),
         folder=folder,
     )
 

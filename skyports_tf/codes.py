@@ -10,6 +10,7 @@ from typing import Final
 
 from skyports_tf.codes_adoption import ADOPTION_CODES
 from skyports_tf.codes_life import LIFE_CODES
+from skyports_tf.codes_policy import POLICY_CODES
 from skyports_tf.codes_tasks import TASK_CODES
 
 #: code -> (meaning, way out), one sentence each.
@@ -254,5 +255,6 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Correct the template in the folder that `templates` names.",
     ),
     **LIFE_CODES,
+    **POLICY_CODES,
     **TASK_CODES,
 }

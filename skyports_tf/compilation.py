@@ -24,7 +24,8 @@ class CompileRequest:
 
     `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file or by name)
     that leave the ledger. `expires` is `--expires` as given; `now` is the time of a verb that knows
-    it, and what is past its time by then is not opened.
+    it, and what is past its time by then is not opened; `judged_at` is the time by which exceptions to
+    the policy count.
     """
 
     tasks: tuple[str, ...]
@@ -40,6 +41,7 @@ class CompileRequest:
     user_hash: str | None = None
     expires: str | None = None
     now: datetime | None = None
+    judged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from skyports_tf.documents import TaskDocument
 from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
 from skyports_tf.grants import Flags
 from skyports_tf.model import StackMode
+from skyports_tf.policing import add_breaches
 from skyports_tf.resolve import Demand, Findings, resolve_document
 from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.task import TaskOverrides, read_tasks
@@ -55,6 +56,7 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
         stacks = merged_stacks(request, out, demands, flags, findings)
         spans = {demand.place: (demand.path, demand.span) for demand in demands}
         add_problems(stacks, request.config, findings, spans)
+        add_breaches(stacks, request, out, demands, findings)
         stop_on_errors(findings)
         compilation = render_compilation(out, stacks, request.config.catalog, told(findings))
         if writing:

@@ -13,7 +13,9 @@ from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
 from skyports_tf.model import Protocol
+from skyports_tf.policy import NO_POLICY, Policy
 from skyports_tf.ports import PortError, PortRange, parse_port_range
+from skyports_tf.rulebook import read_policy
 from skyports_tf.schema import schema_findings, schema_of
 from skyports_tf.source import YamlDocument, read_yaml
 from skyports_tf.sources import Source, SourceError, parse_source
@@ -74,6 +76,7 @@ class Config:
     sky_binary: str | None = None
     rules: tuple[ClusterRule, ...] = ()
     ours: tuple[str, ...] = ()
+    policy: Policy = NO_POLICY
     cloud_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     catalog: Catalog = CATALOG
     document: YamlDocument | None = field(default=None, compare=False, repr=False)
@@ -214,6 +217,7 @@ class _Reader:
             sky_binary=_binary_path(path, given.get("skypilot", {}).get("binary")),
             rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),
             ours=self.ours(given.get("exposure") or {}),
+            policy=read_policy(self.document, given.get("policy", {}), self.findings),
             cloud_settings={name: value for name, value in given.items() if name in self.catalog.managed()},
             catalog=self.catalog,
             document=self.document,

@@ -38,11 +38,32 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyMark:
+    """Which rule of the config's policy a finding breaks, for reports that tell rules apart.
+
+    `code` and `severity` are the breach's own, whether or not an exception covers it; `justification`
+    is that exception's reason. `subject` names what breaks the rule, and stays when lines move;
+    `checks` are a tool's name and the id of its check that means the same; `path` and `span` are
+    the rule's own place.
+    """
+
+    rule: str
+    code: str
+    severity: Severity
+    subject: str
+    checks: tuple[tuple[str, str], ...] = ()
+    justification: str | None = None
+    path: str | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding.
 
     `code` is a key of `codes.CODES`; `path` and `span` are None where the finding has no
-    file or no place in it; `source_line` is the text of line `span.line`.
+    file or no place in it; `source_line` is the text of line `span.line`. `mark` says which rule
+    of the policy it is about.
     """
 
     code: str
@@ -52,6 +73,7 @@ class Diagnostic:
     help: str | None = None
     severity: Severity = "error"
     source_line: str | None = None
+    mark: PolicyMark | None = None
 
     def __post_init__(self) -> None:
         if self.code not in CODES:

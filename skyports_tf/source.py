@@ -14,7 +14,16 @@ from typing import Any, Final
 import yaml
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Severity, Span
-from skyports_tf.text.nodes import KeyPath, check_aliases, find_node, located, part_of, span_of
+from skyports_tf.text.nodes import (
+    KeyPath,
+    check_aliases,
+    find_node,
+    located,
+    node_at,
+    part_of,
+    span_of,
+    words_of,
+)
 from skyports_tf.text.syntax import explain_syntax
 from skyports_tf.text.textfile import read_text
 
@@ -81,6 +90,11 @@ class YamlDocument:
         node = find_node(self._node, at)[1]
         items = [node] if node.id == "scalar" else node.value if node.id == "sequence" else []
         return tuple(item.value if item.id == "scalar" else "" for item in items)
+
+    def words(self, span: Span) -> tuple[tuple[str, Span], ...]:
+        """The items of the text or list that stands at `span`, each with its own place."""
+        node = node_at(self._node, span)
+        return () if node is None else tuple(words_of(node, self._text))
 
     def span(self, at: KeyPath = ()) -> Span:
         """Where the value at `at` stands."""

@@ -14,6 +14,11 @@ from skyports_tf.naming import is_cluster_name
 _GENERATED = ("*.tf", LEDGER_NAME)
 
 
+def base_of(out: str) -> str:
+    """The folder that holds the tree `out`, to which ledgers name their files."""
+    return os.path.dirname(os.path.normpath(os.path.join(Path.cwd(), out)))
+
+
 def stacks_of(out: str, cluster: str) -> tuple[Stack, ...]:
     """The stacks of one cluster in the tree `out`, sorted; none where it has no folder."""
     return tuple(read_stack(out, directory) for directory in _directories_of(out, cluster))

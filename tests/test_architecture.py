@@ -17,15 +17,15 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
-    "codes_adoption codes_life codes_tasks codes diagnostics",
+    "codes_adoption codes_life codes_policy codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
+    "exposure.intervals exposure.addresses exposure.model exposure.ours policy rulebook",
     "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
-    "exposure.intervals exposure.addresses exposure.model exposure.ours",
-    "packing.identity pack deadlines grants resolve stacks limits entries ledger tree",
-    "cache templating render write compilation bookkeeping compiler recompile lease skypilot",
+    "packing.identity pack deadlines grants resolve stacks limits entries ledger tree portplaces breachspots",
+    "cache templating render write compilation bookkeeping policing compiler recompile lease skypilot",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.probe running.imports running.repair",

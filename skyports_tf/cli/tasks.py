@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from skyports_tf.cli.configuration import answer_failures, find_user_hash, session_config
+from skyports_tf.cli.configuration import answer_failures, find_user_hash, session_config, time_now
 from skyports_tf.cli.console import Session
 from skyports_tf.cli.options import TaskOptions
 from skyports_tf.compiler import CompileRequest
@@ -34,4 +34,5 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
         user_hash=find_user_hash(os.environ, Path.home()),
         expires=options.expires,
         now=now,
+        judged_at=now or time_now(),
     )

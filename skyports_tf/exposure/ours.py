@@ -38,6 +38,13 @@ def stack_exposures(stacks: Iterable[Stack], ours: tuple[str, ...] = ()) -> tupl
     return tuple(sorted(found, key=lambda item: item.sort_key))
 
 
+def reaches_internet(cloud: str, source: Source, ours: tuple[str, ...] = ()) -> bool:
+    """Whether a source of `cloud` lets in the internet: by its addresses, or by the cloud's word for it."""
+    if source.kind == "tag":
+        return source.text.removeprefix(_TAG) in _facts().get(cloud, {}).get("internet", ())
+    return is_internet(source.text, ours)
+
+
 def _exposures(stack: Stack, ours: tuple[str, ...]) -> Iterator[Exposure]:
     facts = _facts().get(stack.cloud, {})
     for key, opened, source in (*_opened(stack), *_opened_ssh(stack)):
@@ -77,8 +84,7 @@ def _exposure(
         to_port=opened[2],
         source=word if source.kind == "tag" else source.text,
         source_kind=_KINDS[source.kind],
-        internet=is_internet(source.text, ours)
-        or (source.kind == "tag" and word in facts.get("internet", ())),
+        internet=reaches_internet(stack.cloud, source, ours),
     )
 
 

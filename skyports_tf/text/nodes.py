@@ -6,7 +6,7 @@ A node is PyYAML's: `id` is "scalar", "sequence" or "mapping", `value` its text 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -76,6 +76,36 @@ def span_of(node: Any) -> Span:
         first = node.value[0][0] if node.id == "mapping" else node
         end = first.end_mark if node.id == "mapping" else start
     return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+
+def node_at(root: Any, span: Span) -> Any:
+    """The text or list below `root` that stands at `span`; None where there is none."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.id != "mapping" and span_of(node) == span:
+            return node
+        if node.id == "mapping":
+            waiting += [part for pair in node.value for part in pair]
+        elif node.id == "sequence":
+            waiting += node.value
+    return None
+
+
+def words_of(node: Any, text: str) -> Iterator[tuple[str, Span]]:
+    """The items of a list, and of each its parts between commas, with their places."""
+    for item in node.value if node.id == "sequence" else [node]:
+        if item.id != "scalar":
+            continue
+        begin = 0
+        for part in item.value.split(","):
+            if word := part.strip():
+                first = begin + part.index(word)
+                yield word, part_of(item, text, (first, first + len(word)))
+            begin += len(part) + 1
 
 
 def part_of(node: Any, text: str, part: tuple[int, int]) -> Span:
