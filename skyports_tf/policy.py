@@ -78,7 +78,7 @@ class PolicyException:
     cluster: str
     reason: str
     until: str
-    ports: PolicyPorts | None = None
+    ports: PolicyPorts | None = field(default=None, hash=False)
     sources: tuple[Source, ...] | None = None
     position: int = 0
 
