@@ -11,6 +11,7 @@ from typing import Final
 from skyports_tf.codes_adoption import ADOPTION_CODES
 from skyports_tf.codes_life import LIFE_CODES
 from skyports_tf.codes_policy import POLICY_CODES
+from skyports_tf.codes_review import REVIEW_CODES
 from skyports_tf.codes_tasks import TASK_CODES
 
 #: code -> (meaning, way out), one sentence each.
@@ -256,5 +257,6 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     ),
     **LIFE_CODES,
     **POLICY_CODES,
+    **REVIEW_CODES,
     **TASK_CODES,
 }

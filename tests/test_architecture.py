@@ -17,7 +17,7 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
-    "codes_adoption codes_life codes_policy codes_tasks codes diagnostics",
+    "codes_adoption codes_life codes_policy codes_review codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
@@ -34,7 +34,8 @@ PIPELINE = (
     "sightings life running.look running.skystatus reaped reaping",
     "report.style report.diagnostics report.inspection report.rules report.expiry",
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
-    "report.gitlab",
+    "report.gitlab report.review report.markup report.port_words report.headline report.picture",
+    "report.mermaid report.comment_rows report.comment_parts report.comment_bounds report.markdown",
     "report.adoption report.json_output report.steps report.drift report.reap",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running cli.places cli.formats",
     "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.down cli.status",

@@ -2,25 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from skyports_tf.cli.running import Outcome
+from skyports_tf.compiler import Compilation
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import StackPlan
 
 
-def _gitlab(planned: Outcome[StackPlan]) -> str:
+@dataclass(frozen=True, slots=True)
+class PlanAnswer:
+    """What `plan` has to tell: what was compiled with which config, and what became of its plans."""
+
+    config: Config
+    compilation: Compilation
+    planned: Outcome[StackPlan]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document with a newline at its end, and what is wrong with it."""
+
+    text: str
+    findings: tuple[Diagnostic, ...] = ()
+
+
+def _gitlab(answer: PlanAnswer) -> Document:
     from skyports_tf.report.gitlab import gitlab_text
 
-    return gitlab_text(planned.results)
+    return Document(gitlab_text(answer.planned.results))
 
 
-_OF_PLAN: Final[dict[str, Callable[[Outcome[StackPlan]], str]]] = {"gitlab": _gitlab}
+def _markdown(answer: PlanAnswer) -> Document:
+    from skyports_tf.report.markdown import Planned, comment
+
+    compilation, plans = answer.compilation, answer.planned.results
+    known = {plan.stack.directory for plan in plans}
+    made = comment(
+        Planned(
+            plans=tuple(plans),
+            out=compilation.out,
+            missing=tuple(item.stack for item in compilation.stacks if item.stack.directory not in known),
+            failures=tuple(answer.planned.failures),
+            findings=(*compilation.diagnostics, *(warning for plan in plans for warning in plan.warnings)),
+            ours=answer.config.ours,
+        )
+    )
+    return Document(made.text, () if made.complete else (_incomplete(),))
+
+
+def _incomplete() -> Diagnostic:
+    message = "the comment has no room for all that opens, and says so"
+    return Diagnostic("comment-too-long", message, help="plan fewer stacks at once")
+
+
+def _failed_markdown(found: Sequence[Diagnostic]) -> str:
+    from skyports_tf.report.markdown import failed_comment
+
+    return failed_comment(found)
+
+
+_OF_PLAN: Final[dict[str, Callable[[PlanAnswer], Document]]] = {"markdown": _markdown, "gitlab": _gitlab}
+_FAILED: Final[dict[str, Callable[[Sequence[Diagnostic]], str]]] = {"markdown": _failed_markdown}
 
 #: What `plan` answers in.
 PLAN_FORMATS: Final = ("text", "json", *_OF_PLAN)
 
 
-def plan_document(name: str, planned: Outcome[StackPlan]) -> str:
-    """What was planned in the format `name`, with a newline at its end."""
-    return _OF_PLAN[name](planned)
+def plan_document(name: str, answer: PlanAnswer) -> Document:
+    """What was planned in the format `name`."""
+    return _OF_PLAN[name](answer)
+
+
+def failed_document(name: str) -> Callable[[Sequence[Diagnostic]], str] | None:
+    """How the format `name` tells findings that ended a call; None where it has no words for them."""
+    return _FAILED.get(name)

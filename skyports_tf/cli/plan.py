@@ -8,7 +8,7 @@ import click
 
 from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.formats import PLAN_FORMATS, plan_document
+from skyports_tf.cli.formats import PLAN_FORMATS, PlanAnswer, failed_document, plan_document
 from skyports_tf.cli.options import TaskOptions, format_option, lock_timeout_option, task_options
 from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
 from skyports_tf.cli.tasks import compile_request
@@ -36,15 +36,20 @@ def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_t
 
     The plans are saved in the stacks' folders.
     """
+    session.failed_as = failed_document(session.format)
     request = compile_request(session, options, time_now())
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
-    answer_plan(session, compilation, planned)
-    code = explain_failures(session, planned.failures)
+    if session.is_document and not session.json:
+        incomplete = answer_document(session, PlanAnswer(request.config, compilation, planned))
+    else:
+        incomplete = False
+        answer_plan(session, compilation, planned)
+    code = max(explain_failures(session, planned.failures), int(incomplete))
     if not detailed_exitcode:
         return code
-    if planned.failures:
+    if code:
         return code if planned.interrupted else 1
     return CHANGES if any(has_changes(item) for item in planned.results) else 0
 
@@ -64,18 +69,25 @@ def has_changes(plan: StackPlan) -> bool:
 
 
 def answer_plan(session: Session, compilation: Compilation, planned: Outcome[StackPlan]) -> None:
-    """Show what was planned, as text or in the format that was asked for."""
+    """Show what was planned, as text or as JSON."""
     plans = planned.results
     for item in plans:
         session.report(item.warnings)
     if session.json:
         answer_json(session, compilation, plans, planned.diagnostics)
-    elif session.is_document:
-        session.echo_document(plan_document(session.format, planned))
     elif plans or not planned.failures:
         session.echo(plan_text(plans))
         if told := sky_config_text(compilation.out, [item.stack for item in plans]):
             session.echo(f"\n{told}")
+
+
+def answer_document(session: Session, answer: PlanAnswer) -> bool:
+    """Answer in the format that was asked for; gives whether the document is not complete."""
+    session.report(warning for plan in answer.planned.results for warning in plan.warnings)
+    document = plan_document(session.format, answer)
+    session.echo_document(document.text)
+    session.report(document.findings)
+    return bool(document.findings)
 
 
 def answer_json(

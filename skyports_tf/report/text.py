@@ -48,7 +48,7 @@ def applied_text(plans: Sequence[StackPlan]) -> str:
     """What was applied, with an empty line after it; nothing where there was nothing to do."""
     if not any(plan.counts.any for plan in plans):
         return ""
-    opened, changed, closed = _port_counts(plans)
+    opened, changed, closed = port_counts(plans)
     most = max(plan.steps for plan in plans)
     steps = f", {steps_text(most)}" if most > 1 else ""
     return f"{style('Applied:', 'bold')}    {opened} opened, {changed} changed, {closed} closed{steps}\n\n"
@@ -56,7 +56,7 @@ def applied_text(plans: Sequence[StackPlan]) -> str:
 
 def closing_text(plans: Sequence[StackPlan]) -> str:
     """Per stack the ports that a shutdown closes, then the totals."""
-    _, _, closed = _port_counts(plans)
+    _, _, closed = port_counts(plans)
     totals = [
         f"{style('Ports:', 'bold')}      {closed} to close",
         f"{style('Terraform:', 'bold')}  {total_counts(plans).delete} to delete",
@@ -160,7 +160,7 @@ def _tinted(kind: str, line: str) -> str:
 
 def _quiet_change(plan: StackPlan) -> str:
     if plan.counts.any:
-        return f"no port changes, but Terraform has {_resources(plan.counts)}"
+        return f"no port changes, but Terraform has {resource_words(plan.counts)}"
     return "no port changes; apply records the nodes" if plan.outputs_changed else "no changes"
 
 
@@ -216,14 +216,15 @@ def _totals(plans: Sequence[StackPlan]) -> list[str]:
     if not any(plan.counts.any for plan in plans):
         return ["Nothing to do: every port is as the tasks ask."]
     where = f" in {len(plans)} stacks" if len(plans) > 1 else ""
-    opened, changed, closed = _port_counts(plans)
+    opened, changed, closed = port_counts(plans)
     return [
         f"{style('Ports:', 'bold')}      {opened} to open, {changed} to change, {closed} to close{where}",
-        f"{style('Terraform:', 'bold')}  {_resources(total_counts(plans))}",
+        f"{style('Terraform:', 'bold')}  {resource_words(total_counts(plans))}",
     ]
 
 
-def _port_counts(plans: Iterable[StackPlan]) -> tuple[int, int, int]:
+def port_counts(plans: Iterable[StackPlan]) -> tuple[int, int, int]:
+    """How many rules the plans open, change and close."""
     changes = [plan.changes for plan in plans]
     return (
         sum(len(item.open) for item in changes),
@@ -244,7 +245,8 @@ def total_counts(plans: Iterable[StackPlan]) -> ResourceCounts:
     )
 
 
-def _resources(counts: ResourceCounts) -> str:
+def resource_words(counts: ResourceCounts) -> str:
+    """A plan's counts in a few words; what is imported or forgotten is told in Terraform's own."""
     if counts.imported or counts.forgotten:
         return terraform_words(counts)
     return f"{counts.create} to create, {counts.update} to update, {counts.delete} to delete"

@@ -1,0 +1,72 @@
+"""The picture in Mermaid, which GitHub and GitLab draw in a comment.
+
+https://mermaid.js.org/syntax/flowchart.html. Colours are those of GitHub's marks for what is added and
+removed; each box names its own text colour, so that it can be read on a light page and on a dark one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from skyports_tf.report.markup import mermaid
+from skyports_tf.report.picture import Picture, PicturePorts, PictureSource
+from skyports_tf.report.review import Mark
+
+_WORDS: Final[dict[Mark, str]] = {"opens": "opens ", "changes": "changes ", "closes": "closes ", "stays": ""}
+_ARROWS: Final[dict[Mark, str]] = {"opens": "==>", "changes": "-->", "closes": "-.->", "stays": "-->"}
+_LINES: Final[dict[Mark, str]] = {
+    "opens": "stroke:#1a7f37,stroke-width:3px",
+    "changes": "stroke:#9a6700,stroke-width:2px",
+    "closes": "stroke:#cf222e,stroke-width:2px",
+    "stays": "stroke:#8b949e,stroke-width:1px",
+}
+_CLASSES: Final = (
+    "classDef internet fill:#ffd8b5,stroke:#bc4c00,stroke-width:2px,color:#5c2600",
+    "classDef public fill:#fff1e5,stroke:#bc4c00,color:#5c2600",
+    "classDef inside fill:#eaeef2,stroke:#57606a,color:#1f2328",
+    "classDef opens fill:#dafbe1,stroke:#1a7f37,stroke-width:2px,color:#044f1e",
+    "classDef changes fill:#fff8c5,stroke:#9a6700,color:#4d2d00",
+    "classDef closes fill:#ffebe9,stroke:#cf222e,stroke-dasharray:4 3,color:#82071e",
+    "classDef stays fill:#f6f8fa,stroke:#8b949e,color:#1f2328",
+)
+
+
+def mermaid_text(picture: Picture) -> str:
+    """The picture as a flowchart from left to right, without a newline at its end."""
+    lines = ["flowchart LR"]
+    lines += [f"  s{place}{_source(item)}" for place, item in enumerate(picture.sources)]
+    for number, box in enumerate(picture.boxes):
+        lines.append(f'  subgraph b{number}["{_box_title(box.title, box.place)}"]')
+        lines += [
+            f'    b{number}p{place}["{_ports(item)}"]:::{item.mark}' for place, item in enumerate(box.ports)
+        ]
+        lines.append("  end")
+    edges = list(_edges(picture))
+    lines += [f"  s{source} {_ARROWS[mark]} {target}" for source, target, mark in edges]
+    for mark, look in _LINES.items():
+        if found := [str(place) for place, (_, _, kind) in enumerate(edges) if kind == mark]:
+            lines.append(f"  linkStyle {','.join(found)} {look}")
+    return "\n".join([*lines, *(f"  {line}" for line in _CLASSES)])
+
+
+def _source(item: PictureSource) -> str:
+    if item.audience == "internet":
+        return f'(["the internet<br/>{mermaid(item.title)}"]):::internet'
+    told = "<br/>public addresses" if item.audience == "public" else ""
+    return f'(["{mermaid(item.title)}{told}"]):::{item.audience}'
+
+
+def _box_title(title: str, place: str) -> str:
+    return f"{mermaid(title)} ({mermaid(place)})"
+
+
+def _ports(item: PicturePorts) -> str:
+    return f"{_WORDS[item.mark]}{mermaid(item.title)}"
+
+
+def _edges(picture: Picture) -> Iterator[tuple[int, str, Mark]]:
+    for number, box in enumerate(picture.boxes):
+        for place, item in enumerate(box.ports):
+            for source in item.sources:
+                yield source, f"b{number}p{place}", item.mark
