@@ -8,6 +8,7 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, format_option, task_options
+from skyports_tf.cli.reports import FINDING_FORMATS, findings_document, tell_failures
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tasks, compile_tree
 from skyports_tf.diagnostics import Diagnostic
@@ -19,7 +20,7 @@ from skyports_tf.write import tree_diff
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the tree differs.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change as a unified diff.")
 @click.option("--stdout", is_flag=True, help="Write nothing; show the files.")
-@format_option("text", "json")
+@format_option("text", "json", *FINDING_FORMATS)
 @pass_session
 def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, stdout: bool) -> int:
     """Write the Terraform of task files.
@@ -31,13 +32,23 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
         raise click.UsageError(f"--stdout and --format {session.format} exclude each other.")
     writing = not (check or diff or stdout)
     compiling = compile_tree if writing else compile_tasks
-    compilation = compiling(compile_request(session, options))
+    tell_failures(session, "compile", options.files)
+    request = compile_request(session, options)
+    tell_failures(session, "compile", options.files, request.config.policy)
+    compilation = compiling(request)
     if stdout:
         _print_files(compilation)
     if diff:
         _print_diff(session, compilation)
     findings = _outdated(compilation) if check else []
-    _answer(session, compilation, findings, silent=not writing)
+    if session.format in FINDING_FORMATS:
+        told = [*compilation.diagnostics, *findings]
+        session.report(told)
+        session.echo_document(
+            findings_document(session.format, "compile", options.files, request.config.policy, told)
+        )
+    else:
+        _answer(session, compilation, findings, silent=not writing)
     return 1 if findings else 0
 
 
