@@ -14,15 +14,17 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skyports_tf.cli.reports import internet_warnings
 from skyports_tf.codes import CODES
 from skyports_tf.diagnostics import Diagnostic, PolicyMark, Span
+from skyports_tf.model import PortChanges, PortRule, ResourceCounts, StackPlan
 from skyports_tf.policy import Policy, PolicyRule
 from skyports_tf.report.checked import Checked
 from skyports_tf.report.junit import junit_text
 from skyports_tf.report.sarif import sarif_text
 from tests.support.command_line import Answer, call
 from tests.support.pretend_terraform import pretend_terraform
-from tests.support.project import Project
+from tests.support.project import Project, working_in
 
 FORMATS = Path(__file__).parent / "data" / "formats"
 CONFIG = """\
@@ -211,6 +213,42 @@ def test_a_tree_out_of_date_is_a_result_at_its_file(project: Project) -> None:
     place = outdated["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "infra/good/aws-us-east-1/main.tf"
     assert place["region"] == {"startLine": 1}
+
+
+@pytest.mark.parametrize("name", ["sarif", "junit"])
+def test_a_plan_answers_in_the_same_formats(project: Project, name: str) -> None:
+    answer_in(project, name, "plan", "web.yaml")
+    assert not (project.folder / "infra").exists()
+    answer = answer_in(project, name, "plan", "good.yaml", code=0)
+    if name == "junit":
+        assert [suite.get("name") for suite in junit(answer.out)] == ["good.yaml", "skyports.yaml"]
+    else:
+        assert sarif(answer.out)["automationDetails"] == {"id": "skyports-tf/plan"}
+    assert (project.folder / "infra/good/aws-us-east-1/skyports.tfplan").exists()
+
+
+def test_what_a_plan_opens_to_the_internet_stands_at_the_line_that_asks_for_it(project: Project) -> None:
+    project.config("")
+    project.task("[80, 8000-8005]", name="many", file="tasks/many.yaml")
+    stack = project.compile("tasks/many.yaml").stacks[0].stack
+    rules = tuple(
+        PortRule("tcp", first, last, (source,), ("tasks/many.yaml",))
+        for first, last, source in ((80, 80, "10.0.0.0/8"), (8000, 8005, "0.0.0.0/0"))
+    )
+    plan = StackPlan(stack, PortChanges(open=rules), ResourceCounts(create=2))
+    with working_in(project.folder):
+        (warning,) = internet_warnings(plan, "infra")
+    assert (warning.code, warning.path) == ("open-to-internet", "tasks/many.yaml")
+    assert warning.span and (warning.span.line, warning.span.column) == (4, 15)
+    with working_in(project.folder.parent):
+        assert internet_warnings(plan, "infra")[0].path is None
+
+
+def test_a_plan_that_fails_is_a_result_beside_the_findings(project: Project) -> None:
+    project.task("9999", name="bad", file="bad.yaml")
+    project.config(f"{(project.folder / 'skyports.yaml').read_text()}".replace("[443,", "[443, 9999,"))
+    answer = answer_in(project, "sarif", "plan", "bad.yaml", code=3)
+    assert "terraform-failed" in [item["ruleId"] for item in sarif(answer.out)["results"]]
 
 
 # -- JUnit -----------------------------------------------------------------------------

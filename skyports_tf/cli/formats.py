@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from skyports_tf.cli.reports import FINDING_FORMATS, findings_document, internet_warnings
 from skyports_tf.cli.running import Outcome
 from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
@@ -15,11 +16,15 @@ from skyports_tf.model import StackPlan
 
 @dataclass(frozen=True, slots=True)
 class PlanAnswer:
-    """What `plan` has to tell: what was compiled with which config, and what became of its plans."""
+    """What `plan` has to tell: what was compiled with which config, and what became of its plans.
+
+    `files` are the task files as the user named them.
+    """
 
     config: Config
     compilation: Compilation
     planned: Outcome[StackPlan]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,28 @@ def _incomplete() -> Diagnostic:
     return Diagnostic("comment-too-long", message, help="plan fewer stacks at once")
 
 
+def _findings(name: str) -> Callable[[PlanAnswer], Document]:
+    def document(answer: PlanAnswer) -> Document:
+        compilation, planned = answer.compilation, answer.planned
+        found = [*compilation.diagnostics, *planned.diagnostics]
+        for plan in planned.results:
+            found += [*plan.warnings, *internet_warnings(plan, compilation.out)]
+        return Document(findings_document(name, "plan", answer.files, answer.config.policy, found))
+
+    return document
+
+
 def _failed_markdown(found: Sequence[Diagnostic]) -> str:
     from skyports_tf.report.markdown import failed_comment
 
     return failed_comment(found)
 
 
-_OF_PLAN: Final[dict[str, Callable[[PlanAnswer], Document]]] = {"markdown": _markdown, "gitlab": _gitlab}
+_OF_PLAN: Final[dict[str, Callable[[PlanAnswer], Document]]] = {
+    "markdown": _markdown,
+    "gitlab": _gitlab,
+    **{name: _findings(name) for name in FINDING_FORMATS},
+}
 _FAILED: Final[dict[str, Callable[[Sequence[Diagnostic]], str]]] = {"markdown": _failed_markdown}
 
 #: What `plan` answers in.

@@ -10,6 +10,7 @@ from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.formats import PLAN_FORMATS, PlanAnswer, failed_document, plan_document
 from skyports_tf.cli.options import TaskOptions, format_option, lock_timeout_option, task_options
+from skyports_tf.cli.reports import tell_failures
 from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
@@ -37,12 +38,15 @@ def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_t
     The plans are saved in the stacks' folders.
     """
     session.failed_as = failed_document(session.format)
+    tell_failures(session, "plan", options.files)
     request = compile_request(session, options, time_now())
+    tell_failures(session, "plan", options.files, request.config.policy)
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
     if session.is_document and not session.json:
-        incomplete = answer_document(session, PlanAnswer(request.config, compilation, planned))
+        answer = PlanAnswer(request.config, compilation, planned, options.files)
+        incomplete = answer_document(session, answer)
     else:
         incomplete = False
         answer_plan(session, compilation, planned)

@@ -8,8 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from skyports_tf.cli.console import Session
-from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.diagnostics import Diagnostic, Span
+from skyports_tf.exposure.addresses import EVERYONE
+from skyports_tf.model import StackPlan
 from skyports_tf.policy import NO_POLICY, Policy
+from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.tree import base_of
 
 FINDING_FORMATS: Final = ("sarif", "junit")
 
@@ -39,6 +43,31 @@ def findings_document(
     from skyports_tf.report.junit import junit_text
 
     return junit_text(checked)
+
+
+def internet_warnings(plan: StackPlan, out: str) -> list[Diagnostic]:
+    """The warning of what a plan opens to the internet, at the line that asks for the first such port."""
+    from skyports_tf.report.text import exposure_warnings
+
+    place = _place_of_opening(plan, out)
+    return [replace(warning, path=place[0], span=place[1]) for warning in exposure_warnings([plan])]
+
+
+def _place_of_opening(plan: StackPlan, out: str) -> tuple[str | None, Span | None]:
+    from skyports_tf.portplaces import port_places
+
+    changed = (*plan.changes.open, *(item.after for item in plan.changes.change))
+    rule = next((rule for rule in changed if rule.tasks and not set(rule.sources).isdisjoint(EVERYONE)), None)
+    if rule is None:
+        return None, None
+    file = rule.tasks[0]
+    path = os.path.relpath(os.path.join(base_of(out), file))
+    if not os.path.isfile(path):
+        return None, None
+    position = next((entry.position for entry in plan.stack.entries if entry.file == file), 0)
+    places = port_places(path, position, plan.stack.cloud)
+    asked = PortSet((PortRange(rule.from_port, rule.to_port),))
+    return path, next((span for ports, span in places.items if ports & asked), places.whole)
 
 
 def _relative(path: str) -> str:
