@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from skyports_tf.codes_adoption import ADOPTION_CODES
+from skyports_tf.codes_exposure import EXPOSURE_CODES
 from skyports_tf.codes_life import LIFE_CODES
 from skyports_tf.codes_policy import POLICY_CODES
 from skyports_tf.codes_review import REVIEW_CODES
@@ -255,6 +256,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "A template of a cloud cannot be rendered.",
         "Correct the template in the folder that `templates` names.",
     ),
+    **EXPOSURE_CODES,
     **LIFE_CODES,
     **POLICY_CODES,
     **REVIEW_CODES,

@@ -17,15 +17,19 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
-    "codes_adoption codes_life codes_policy codes_review codes_tasks codes diagnostics",
+    "codes_adoption codes_exposure codes_life codes_policy codes_review codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
     "exposure.intervals exposure.addresses exposure.model exposure.ours policy rulebook",
     "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
+    "exposure.values exposure.facts exposure.resources exposure.rules exposure.lookup exposure.senders",
+    "exposure.reading exposure.terraform_json exposure.views exposure.hcl_functions exposure.hcl_expressions",
+    "exposure.hcl_code exposure.hcl_scopes exposure.hcl_modules",
     "packing.identity pack deadlines grants resolve stacks limits entries ledger tree portplaces breachspots",
     "cache templating render write compilation bookkeeping policing compiler recompile lease skypilot",
+    "exposure.questions exposure.answers",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.probe running.imports running.repair",
@@ -37,11 +41,11 @@ PIPELINE = (
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
     "report.gitlab report.review report.markup report.port_words report.headline report.picture",
     "report.mermaid report.comment_rows report.comment_parts report.comment_bounds report.markdown",
-    "report.adoption report.json_output report.steps report.drift report.reap",
+    "report.adoption report.json_output report.steps report.drift report.reap report.exposure",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
     "cli.reports cli.formats",
     "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.down cli.status",
-    "cli.names cli.clouds cli.drift cli.reap cli.adopt cli.release",
+    "cli.names cli.clouds cli.exposure cli.drift cli.reap cli.adopt cli.release",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()

@@ -41,6 +41,7 @@ VERBS: Final[dict[str, Verb]] = {
     "run": Verb("hold", "run", "Hold ports open while a command runs."),
     "destroy": Verb("destroy", "destroy", "Close a cluster's ports and prove that nothing is left."),
     "down": Verb("down", "down", "Shut clusters down: ports, nodes, groups."),
+    "exposure": Verb("exposure", "exposure", "Show who can reach what, before and after."),
     "drift": Verb("drift", "drift", "Show what was closed, changed or opened behind our back."),
     "reap": Verb("reap", "reap", "Close ports of clusters that are gone, and expired ports."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),

@@ -21,7 +21,7 @@ def read_text(path: str) -> str:
     Raises `FindingsError` for a path that is missing, a folder, unreadable, no regular file,
     larger than `MOST_BYTES`, or not UTF-8.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -29,33 +29,34 @@ def read_text(path: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _read_bytes(path: str) -> bytes:
+def read_bytes(path: str, most: int = MOST_BYTES) -> bytes:
+    """What the file holds; raises `FindingsError` as `read_text`, where it is larger than `most`, too."""
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
     except (OSError, ValueError) as error:
         raise _open_error(path, error) from None
     try:
-        return _read_regular(path, descriptor)
+        return _read_regular(path, descriptor, most)
     except OSError as error:
         raise _finding(path, "file-unreadable", f"cannot be read: {error.strerror}") from None
     finally:
         os.close(descriptor)
 
 
-def _read_regular(path: str, descriptor: int) -> bytes:
+def _read_regular(path: str, descriptor: int, most: int) -> bytes:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         raise _finding(path, "file-is-directory", "is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         raise _finding(path, "file-unreadable", "is not a regular file")
-    if status.st_size > MOST_BYTES:
-        raise _too_large(path, f"{status.st_size / 1024 / 1024:.0f} MiB")
+    if status.st_size > most:
+        raise _too_large(path, f"{status.st_size / 1024 / 1024:.0f} MiB", most)
     content = b""
     # one read as a rule; the loop and the extra byte catch a file that grows meanwhile
-    while part := os.read(descriptor, MOST_BYTES + 1 - len(content)):
+    while part := os.read(descriptor, most + 1 - len(content)):
         content += part
-    if len(content) > MOST_BYTES:
-        raise _too_large(path, f"more than {MOST_BYTES // 1024 // 1024} MiB")
+    if len(content) > most:
+        raise _too_large(path, f"more than {most // 1024 // 1024} MiB", most)
     return content
 
 
@@ -67,8 +68,8 @@ def _open_error(path: str, error: OSError | ValueError) -> FindingsError:
     return _finding(path, "file-missing", "does not exist: the path holds a NUL character")
 
 
-def _too_large(path: str, size: str) -> FindingsError:
-    limit = f"{MOST_BYTES // 1024 // 1024} MiB"
+def _too_large(path: str, size: str, most: int) -> FindingsError:
+    limit = f"{most // 1024 // 1024} MiB"
     return _finding(path, "file-too-large", f"is too large: {size}, and a file may have {limit}")
 
 

@@ -1,0 +1,35 @@
+"""Findings of `exposure`, which reads any Terraform code; see `codes`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: code -> (meaning, way out), one sentence each.
+EXPOSURE_CODES: Final[dict[str, tuple[str, str]]] = {
+    # who can reach what
+    "internet-reaches": (
+        "`exposure --asks` was asked about a port that the internet reaches.",
+        "Close it, name who may reach it, or say in `exposure.ours` which public addresses are yours.",
+    ),
+    "exposure-input": (
+        "What `exposure` was given is no task, stack, plan, state or Terraform code.",
+        "Give it one of these; a saved plan is read as `terraform show -json PLAN`.",
+    ),
+    "exposure-unknown": (
+        "A value is not known before the apply, so what a rule opens cannot be told in full.",
+        "Look again after the apply, at the state.",
+    ),
+    "exposure-unread": (
+        "A value of a rule is of a form that is not understood, so what it opens cannot be told in full.",
+        "Look at the rule yourself, and tell us of it.",
+    ),
+    "exposure-unseen": (
+        "A resource looks like a firewall, and what it opens is not known to `exposure`.",
+        "Look at it yourself; docs/exposure.md lists what is known.",
+    ),
+    "code-invalid": ("A .tf file is no HCL.", "Run `terraform validate`, and correct it."),
+    "not-literal": (
+        "A value in a .tf file is not literal, so what it opens can only be told from a plan.",
+        "Give `exposure` the JSON of a plan: `terraform show -json PLAN`.",
+    ),
+}

@@ -1,0 +1,145 @@
+"""Resources as plans, states and .tf files tell them, and who they refer to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# a data source or a resource: its address without what is asked of it
+_OBJECT = re.compile(r"(?:data\.)?[a-z][a-z0-9]*_[a-zA-Z0-9_-]*\.[a-zA-Z0-9_-]+")
+_INDEX = re.compile(r"\[(?:\"(?:[^\"\\]|\\.)*\"|[0-9]+)\]")
+_DEEPEST: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The code behind a plan (`configuration` of its JSON), to follow references through modules."""
+
+    root: Mapping[str, Any] = field(default_factory=dict)
+    _known: dict[int, dict[str, Mapping[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
+
+    def expressions(self, module: str, place: str) -> Mapping[str, Any] | None:
+        """The expressions of the resource `place` (TYPE.NAME) in a module; None where it is not known."""
+        code = self._module(module)
+        if not code:
+            return None
+        listed = code.get("resources") or ()
+        # of a plan's own lists, which live as long as this
+        known = self._known.get(id(listed))
+        if known is None or len(known) < len(listed):
+            known = {str(item.get("address")): item.get("expressions") or {} for item in listed}
+            self._known[id(listed)] = known
+        return known.get(place)
+
+    def resolve(self, module: str, references: Sequence[str], depth: int = 0) -> str | None:
+        """The address of the first object that `references`, read in `module`, lead to; else None."""
+        for reference in references if depth < _DEEPEST else ():
+            found = _OBJECT.match(reference)
+            head, _, rest = reference.partition(".")
+            if head == "var":
+                place = self._argument(module, rest.partition(".")[0], depth)
+            elif head == "module":
+                place = self._output(module, rest, depth)
+            else:
+                place = _join(module, found[0]) if found and head not in ("local", "each", "count") else None
+            if place is not None:
+                return place
+        return None
+
+    def _argument(self, module: str, name: str, depth: int) -> str | None:
+        """Where a module's variable comes from."""
+        parent, _, call = module.rpartition("module.")
+        around = self._module(parent.rstrip("."))
+        if not call or around is None:
+            return None
+        called = (around.get("module_calls") or {}).get(_INDEX.sub("", call)) or {}
+        given = (called.get("expressions") or {}).get(name.partition("[")[0])
+        return self.resolve(parent.rstrip("."), references_in(given), depth + 1)
+
+    def _output(self, module: str, rest: str, depth: int) -> str | None:
+        """Where a called module's output comes from."""
+        called, _, output = rest.partition(".")
+        inside = _join(module, f"module.{called}")
+        code = self._module(inside)
+        given = ((code or {}).get("outputs") or {}).get(output.partition(".")[0].partition("[")[0]) or {}
+        return self.resolve(inside, references_in(given.get("expression")), depth + 1)
+
+    def _module(self, module: str) -> Mapping[str, Any] | None:
+        code: Mapping[str, Any] | None = self.root
+        for name in _INDEX.sub("", module).split("."):
+            if code is None or name in ("", "module"):
+                continue
+            code = ((code.get("module_calls") or {}).get(name) or {}).get("module")
+        return code
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource at one moment. `values` hold `UNKNOWN` where a value is not known.
+
+    `expressions` are as a plan's `configuration` has them, None where the code is not known.
+    """
+
+    address: str
+    type: str
+    values: Mapping[str, Any]
+    module: str = ""
+    expressions: Mapping[str, Any] | None = None
+    configuration: Configuration = field(default_factory=Configuration)
+
+    def is_written(self, steps: Sequence[str]) -> bool:
+        """Whether the code gives the attribute at `steps` a value, or may do so."""
+        if self.expressions is None:
+            return True
+        *blocks, name = steps
+        around: list[Any] = [self.expressions]
+        for block in blocks:
+            around = [item for outer in around for item in _listed(outer.get(block))]
+        # a block that the code does not show may be a dynamic one
+        return not around or any(name in item for item in around)
+
+    def referred(self, steps: Sequence[str]) -> str | None:
+        """The address of what the expression at `steps` refers to; None where nobody can tell."""
+        around: list[Any] = [self.expressions or {}]
+        for step in steps:
+            around = [item for outer in around for item in _listed(outer.get(step))]
+        references = [text for item in around for text in references_in(item)]
+        return self.configuration.resolve(self.module, references)
+
+
+def references_in(expression: Any) -> list[str]:
+    """Every reference in an expression of a plan's JSON."""
+    return list(_references(expression))
+
+
+def _references(expression: Any) -> Iterator[str]:
+    if isinstance(expression, dict):
+        found = expression.get("references")
+        yield from found if isinstance(found, list) else ()
+        for name, part in expression.items():
+            yield from () if name in ("references", "constant_value") else _references(part)
+    elif isinstance(expression, list):
+        for part in expression:
+            yield from _references(part)
+
+
+def _listed(value: Any) -> list[Any]:
+    found = value if isinstance(value, list) else [value]
+    return [item for item in found if isinstance(item, dict)]
+
+
+def _join(module: str, place: str) -> str:
+    return f"{module}.{place}" if module else place
+
+
+def module_of(address: str) -> str:
+    """The module that an address is in, `` for the root module."""
+    found = re.match(rf"(?:module\.[a-zA-Z0-9_-]+(?:{_INDEX.pattern})?\.)*", address)
+    return found[0].rstrip(".") if found else ""
+
+
+def without_index(address: str) -> str:
+    """The address of the resource of which `address` is one instance."""
+    return _INDEX.sub("", address) if address.endswith("]") else address

@@ -1,0 +1,122 @@
+"""From resources to exposures: every rule read, those weighed that belong together, echoes left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from skyports_tf.exposure.facts import RuleFact, facts_of
+from skyports_tf.exposure.lookup import Untold
+from skyports_tf.exposure.model import Exposure
+from skyports_tf.exposure.reading import Read, read_resource
+from skyports_tf.exposure.resources import Resource
+from skyports_tf.exposure.rules import ALL, Rule, RuleSource, exposures_of
+from skyports_tf.exposure.terraform_json import View
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What a view exposes; `before` is None where there is none. `untold` is what nobody can tell yet."""
+
+    after: tuple[Exposure, ...]
+    before: tuple[Exposure, ...] | None = None
+    untold: tuple[Untold, ...] = ()
+
+
+def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) -> Exposed:
+    """The exposures of a plan, a state or code, before and after; `ours` are no strangers."""
+    after = [(resource, read_resource(resource)) for resource in view.after]
+    before = [(resource, read_resource(resource)) for resource in view.before or ()]
+    separate = _Separate([*before, *after])
+    untold = [
+        item for resource, read in after for item in read.untold if not separate.explains(resource, item)
+    ]
+    return Exposed(
+        after=exposures_of(separate.without_echoes(after), ours, stack),
+        before=None
+        if view.before is None
+        else exposures_of(_Separate(before).without_echoes(before), ours, stack),
+        untold=tuple(sorted(untold, key=lambda item: (item.address, item.attribute))),
+    )
+
+
+_Pairs = Sequence[tuple[Resource, Read]]
+
+
+class _Separate:
+    """Rules that are resources of their own, by the group that holds them.
+
+    A provider tells them a second time in the list of their group, where that list is computed.
+    """
+
+    def __init__(self, pairs: _Pairs) -> None:
+        self.rules: dict[str, list[tuple[str, Rule]]] = {}
+        for resource, read in pairs:
+            for group in _group_of(resource):
+                members = self.rules.setdefault(group, [])
+                members += [(resource.type, rule) for rule in read.rules]
+
+    def without_echoes(self, pairs: _Pairs) -> Iterable[Rule]:
+        """Every rule, without what a group's list only repeats."""
+        for resource, read in pairs:
+            echoes = _echo_types(resource)
+            others = self._others(resource, echoes) if echoes else ()
+            for rule in read.rules:
+                left = tuple(source for source in rule.sources if not _is_echo(rule, source, others))
+                if left:
+                    yield rule if left == rule.sources else replace(rule, sources=left)
+
+    def explains(self, resource: Resource, item: Untold) -> bool:
+        """Whether a list that is not known yet is that of the separate rules."""
+        return any(
+            item.attribute == ".".join(fact.each) and self._others(resource, fact.echo_of)
+            for fact in _facts(resource)
+            if fact.echo_of and not resource.is_written(fact.each[:1])
+        )
+
+    def _others(self, resource: Resource, types: Iterable[str]) -> list[Rule]:
+        names = {resource.address, *_names(resource)}
+        known = set(types)
+        return [rule for name in names for kind, rule in self.rules.get(name, ()) if kind in known]
+
+
+def _is_echo(rule: Rule, source: RuleSource, others: Iterable[Rule]) -> bool:
+    return any(
+        rule.denies == other.denies
+        and source in other.sources
+        and other.protocol in (rule.protocol, ALL)
+        and other.ports.covers(rule.ports)
+        for other in others
+    )
+
+
+def _facts(resource: Resource) -> tuple[RuleFact, ...]:
+    facts = facts_of(resource.type)
+    return facts.rules if facts else ()
+
+
+def _echo_types(resource: Resource) -> set[str]:
+    """The types of separate rules that the group's list repeats; none where the code gives that list."""
+    return {
+        kind
+        for fact in _facts(resource)
+        if fact.echo_of and (resource.expressions is None or not resource.is_written(fact.each[:1]))
+        for kind in fact.echo_of
+    }
+
+
+def _names(resource: Resource) -> list[str]:
+    """What other resources may call a group."""
+    found = [resource.values.get(name) for name in ("id", "name")]
+    return [str(item) for item in found if isinstance(item, (str, int))]
+
+
+def _group_of(resource: Resource) -> list[str]:
+    """The group that a separate rule is in: its id, or its address in the code."""
+    facts = facts_of(resource.type)
+    path = facts.group if facts else None
+    if path is None:
+        return []
+    value = resource.values.get(path.steps[0])
+    referred = resource.referred(path.steps)
+    return [str(value)] * isinstance(value, str) + [referred] * (referred is not None)  # type: ignore[list-item]
