@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Generator, Iterator
@@ -21,8 +22,9 @@ from skyports_tf.diagnostics import ProgramMissingError, TerraformError
 from skyports_tf.terraform import find_program
 from tests.support.life import MATRIX, Life, life_on
 from tests.support.local_aws import MotoServer, cli_config, start_moto
+from tests.support.resident import installed_provider, resident_provider
 from tests.support.schema_cloud import schema_mirror
-from tests.support.stacks import write_program
+from tests.support.stacks import ANYWHERE, compile_stack, write_program
 from tests.support.stand_in_sky import StandInSky, stand_in_sky
 
 # what is slow is measured in bench/; in CI the same examples are tried every time
@@ -69,6 +71,7 @@ _HOME = _home_without_skypilot()
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests of one group on one worker: they share a stack that took seconds to make."""
     config.addinivalue_line("markers", "xdist_group(name): tests that share what a fixture made")
+    config.addinivalue_line("markers", "own_provider: Terraform starts the AWS provider for each command")
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadgroup"
 
@@ -144,11 +147,41 @@ def local_terraform(
     return terraform_argv
 
 
+@pytest.fixture(scope="session")
+def aws_program(
+    terraform_config: Path, terraform_argv: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The program of the real AWS provider, as Terraform installs it."""
+    folder = tmp_path_factory.mktemp("provider")
+    stack = folder / "infra" / compile_stack(folder, {"80": [ANYWHERE]}).directory
+    env = {**os.environ, "TF_CLI_CONFIG_FILE": str(terraform_config)}
+    subprocess.run([*terraform_argv, "init", "-input=false"], cwd=stack, env=env, check=True)
+    return installed_provider(stack)
+
+
+@pytest.fixture(scope="session")
+def aws_provider(aws_program: Path, moto: MotoServer) -> Iterator[dict[str, str]]:
+    """What makes Terraform use an AWS provider that stays for the commands of many tests."""
+    with resident_provider(aws_program, moto.env) as environment:
+        yield environment
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, local_terraform: tuple[str, ...], moto: MotoServer) -> MotoServer:
-    """The local AWS, empty, with Terraform set up to use it."""
+def aws(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    local_terraform: tuple[str, ...],
+    moto: MotoServer,
+) -> MotoServer:
+    """The local AWS, empty, with Terraform set up to use it.
+
+    The provider is one that stays, which halves the time; Terraform installs and starts it as ever in
+    tests that are marked `own_provider`.
+    """
     reset(moto)
-    for name, value in moto.env.items():
+    own = request.node.get_closest_marker("own_provider") is not None
+    provider = {} if own else request.getfixturevalue("aws_provider")
+    for name, value in {**moto.env, **provider}.items():
         monkeypatch.setenv(name, value)
     return moto
 

@@ -14,6 +14,7 @@ from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack
 from tests.support.command_line import call
 from tests.support.ec2_proxy import Call, Proxy, start_proxy
 from tests.support.local_aws import MotoServer, ec2
+from tests.support.resident import resident_provider
 from tests.support.stacks import ANYWHERE, compile_stack
 
 SETTINGS = RunSettings()
@@ -21,12 +22,15 @@ pytestmark = pytest.mark.xdist_group("held")
 
 
 @pytest.fixture
-def proxy(aws: MotoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def proxy(aws: MotoServer, aws_program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy that refuses to delete a group in use, as EC2 does and moto does not."""
     with start_proxy(aws.url) as proxy:
         for name, value in proxy.server.env.items():
             monkeypatch.setenv(name, value)
-        yield proxy
+        with resident_provider(aws_program, proxy.server.env) as environment:
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            yield proxy
 
 
 def group_of(aws: MotoServer) -> dict[str, Any] | None:

@@ -235,6 +235,7 @@ def test_a_listener_that_fails_leaves_no_terraform_running(tmp_path: Path) -> No
     assert log.read_text(encoding="utf-8") == "INT\n"
 
 
+@pytest.mark.own_provider
 @pytest.mark.xdist_group("interrupt-aws")
 def test_ctrl_c_while_the_aws_provider_works_leaves_a_state_to_go_on_from(
     aws: MotoServer, tmp_path: Path

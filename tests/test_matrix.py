@@ -5,9 +5,6 @@ AWS has the real provider and a local AWS; the other clouds are played by the sc
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +28,7 @@ from tests.support.life import (
 )
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
-from tests.support.resident import installed_provider, resident_provider
-from tests.support.stacks import ANYWHERE, compile_stack
+from tests.support.resident import installed_provider
 
 ONE, TWO = "203.0.113.0/24", "198.51.100.0/24"
 
@@ -233,22 +229,6 @@ class LocalAws:
         )
 
 
-@pytest.fixture(scope="module")
-def aws_provider(
-    terraform_config: Path,
-    terraform_argv: tuple[str, ...],
-    moto: MotoServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, str]]:
-    """The real AWS provider, which stays for the commands of many tests."""
-    folder = tmp_path_factory.mktemp("provider")
-    stack = folder / "infra" / compile_stack(folder, {"80": [ANYWHERE]}).directory
-    env = {**os.environ, "TF_CLI_CONFIG_FILE": str(terraform_config)}
-    subprocess.run([*terraform_argv, "init", "-input=false"], cwd=stack, env=env, check=True)
-    with resident_provider(installed_provider(stack), moto.env) as environment:
-        yield environment
-
-
 def life_on_aws(aws: MotoServer, folder: Path, region: str = "us-east-1") -> Life:
     project = Project(folder)
     # an example that may run elsewhere needs the settings of the other places
@@ -257,6 +237,7 @@ def life_on_aws(aws: MotoServer, folder: Path, region: str = "us-east-1") -> Lif
     return Life(project, LocalAws(aws.url, region), None, facts)
 
 
+@pytest.mark.own_provider
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_lives_its_whole_life_on_aws(
     name: str,
@@ -301,6 +282,7 @@ def edit_and_drift_at_once(life: Life, example: Example, stack: Stack) -> None:
     end(life, stack)
 
 
+@pytest.mark.own_provider
 def test_a_misspelt_argument_is_refused_on_aws(
     aws: MotoServer, aws_provider: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

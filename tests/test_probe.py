@@ -81,6 +81,7 @@ def test_a_group_of_skypilots_own_is_not_ours(aws: MotoServer, tmp_path: Path) -
     assert probe.leftovers == (Leftover("security group", group, "sky-sg-web", False),)
 
 
+@pytest.mark.own_provider
 def test_a_cloud_that_does_not_answer_is_not_known(
     aws: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

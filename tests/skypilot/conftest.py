@@ -14,6 +14,7 @@ from tests.skypilot.process import USER_HASH, Sky, sky_program, start_sky
 from tests.support.ec2_proxy import start_proxy
 from tests.support.local_aws import MotoServer
 from tests.support.project import Project
+from tests.support.resident import resident_provider
 
 
 @pytest.fixture(scope="session")
@@ -27,16 +28,17 @@ def sky_python() -> Path:
 
 @pytest.fixture
 def account(
-    monkeypatch: pytest.MonkeyPatch, local_terraform: tuple[str, ...], moto: MotoServer
+    monkeypatch: pytest.MonkeyPatch, local_terraform: tuple[str, ...], moto: MotoServer, aws_program: Path
 ) -> Iterator[Account]:
     """A local AWS that keeps groups in use, with what SkyPilot needs before its first launch."""
     reset(moto)
     furnish_account(moto.url)
     with start_proxy(moto.url) as proxy:
         account = Account(moto.url, proxy)
-        for name, value in {**proxy.server.env, "SKYPILOT_USER_ID": USER_HASH}.items():
-            monkeypatch.setenv(name, value)
-        yield account
+        with resident_provider(aws_program, proxy.server.env) as provider:
+            for name, value in {**proxy.server.env, **provider, "SKYPILOT_USER_ID": USER_HASH}.items():
+                monkeypatch.setenv(name, value)
+            yield account
 
 
 @pytest.fixture
