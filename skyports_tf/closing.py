@@ -19,6 +19,7 @@ from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown
 from skyports_tf.running.repair import mend
 from skyports_tf.running.state import (
     mark_finished,
+    mark_unfinished,
     never_begun,
     read_addresses,
     read_outputs,
@@ -86,9 +87,11 @@ def _destroy(execution: Execution, out: str, plan: StackPlan, deadline: float) -
             holders = _holders(execution)
             if holders or time.monotonic() >= deadline:
                 raise FindingsError(_held(execution, holders)) from error
+            # a Terraform that is killed as it writes its state leaves an empty one
+            mended = mend(execution)
             before, current = current, _plan_rest(execution, out)
             # what was gone already is no longer in the plan; what is there and will not go is an error
-            if current.counts.delete >= before.counts.delete:
+            if not mended and current.counts.delete >= before.counts.delete:
                 raise
 
 
@@ -152,6 +155,8 @@ def _prove_empty(execution: Execution) -> Iterator[Diagnostic]:
         return
     ours = [item for item in probe.leftovers if item.is_ours]
     if ours:
+        # so that the next destroy takes it into the state
+        mark_unfinished(execution.paths)
         raise FindingsError([_left_over(execution, item) for item in ours])
     for item in probe.leftovers:
         yield replace(_left_over(execution, item), severity="warning")
@@ -199,7 +204,7 @@ def _left_over(execution: Execution, item: Leftover) -> Diagnostic:
     whose = "bears the mark of this cluster" if item.is_ours else "is none of ours"
     message = f"{execution.stack.name}: {item.kind} {item.id} ({item.name}) is left in the cloud; it {whose}"
     way_out = (
-        "no state knows it: remove it in the cloud, once you have looked at it"
+        "no state knows it: look at it, then run destroy again, which takes it into the state and removes it"
         if item.is_ours
         else f"`sky down {execution.stack.cluster}` removes what SkyPilot has made"
     )

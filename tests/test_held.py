@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,31 @@ def test_what_somebody_else_removes_between_plan_and_destroy_is_fine(aws: MotoSe
     assert group is not None
     client.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"][:1])
     assert close_stack(out, plan, SETTINGS).verified_empty
+    assert group_of(aws) is None
+
+
+def test_a_state_that_was_lost_while_it_was_written_is_made_again(aws: MotoServer, tmp_path: Path) -> None:
+    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
+    out = str(tmp_path / "infra")
+    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    plan = plan_close(out, stack, SETTINGS)
+    # Terraform empties the file before it writes it (seen at a SIGKILL, Terraform 1.11.4)
+    (tmp_path / "infra" / stack.directory / "terraform.tfstate").write_bytes(b"")
+    assert close_stack(out, plan, SETTINGS).verified_empty
+    assert group_of(aws) is None
+
+
+def test_what_is_left_over_and_ours_goes_with_the_next_destroy(aws: MotoServer, tmp_path: Path) -> None:
+    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
+    out = str(tmp_path / "infra")
+    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    state = tmp_path / "infra" / stack.directory / "terraform.tfstate"
+    forgotten = json.loads(state.read_text(encoding="utf-8"))
+    forgotten["resources"] = [item for item in forgotten["resources"] if item["type"] != "aws_security_group"]
+    state.write_text(json.dumps(forgotten), encoding="utf-8")
+    first = call(tmp_path, "destroy", "web", "--yes")
+    assert first.code == 1 and "error[left-over]: web-aws-us-east-1: security group sg-" in first.err
+    assert call(tmp_path, "destroy", "web", "--yes").code == 0
     assert group_of(aws) is None
 
 
