@@ -40,6 +40,23 @@ def ledger_names(out: str) -> Callable[[str], str]:
     return name
 
 
+def compiled_tasks(out: str) -> tuple[tuple[str, str], ...]:
+    """Every task file that the ledgers of `out` name, for each cluster that it was compiled for, sorted.
+
+    The paths are relative to the current folder.
+    """
+    base, here = base_of(out), str(Path.cwd())
+    found = {
+        (stack.cluster, entry.file)
+        for stack in all_stacks(out)
+        for entry in stack.entries
+        if entry.file != ADOPTED
+    }
+    return tuple(
+        (cluster, os.path.relpath(os.path.join(base, file), here)) for cluster, file in sorted(found)
+    )
+
+
 def merged_stacks(
     request: CompileRequest, out: str, demands: Sequence[Demand], flags: Flags, findings: Findings
 ) -> tuple[Stack, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 from skyports_tf.codes_adoption import ADOPTION_CODES
 from skyports_tf.codes_exposure import EXPOSURE_CODES
 from skyports_tf.codes_life import LIFE_CODES
+from skyports_tf.codes_pipelines import PIPELINE_CODES
 from skyports_tf.codes_policy import POLICY_CODES
 from skyports_tf.codes_review import REVIEW_CODES
 from skyports_tf.codes_tasks import TASK_CODES
@@ -68,6 +69,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Let the credentials read, and run destroy again; docs/clouds.md says what a provider cannot see.",
     ),
     **ADOPTION_CODES,
+    **PIPELINE_CODES,
     # running other programs
     "skypilot-missing": (
         "SkyPilot is needed, and there is none that can be run.",

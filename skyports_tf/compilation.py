@@ -22,10 +22,11 @@ from skyports_tf.write import changed_files
 class CompileRequest:
     """What to compile: task files, the config, and what the command line says beside it.
 
-    `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file or by name)
-    that leave the ledger. `expires` is `--expires` as given; `now` is the time of a verb that knows
-    it, and what is past its time by then is not opened; `judged_at` is the time by which exceptions to
-    the policy count.
+    `known` are more tasks, each for a cluster that it was compiled for before: a task in both is
+    compiled for these. `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file
+    or by name) that leave the ledger. `expires` is `--expires` as given; `now` is the time of a
+    verb that knows it, and what is past its time by then is not opened;
+    `judged_at` is the time by which exceptions to the policy count.
     """
 
     tasks: tuple[str, ...]
@@ -42,6 +43,7 @@ class CompileRequest:
     expires: str | None = None
     now: datetime | None = None
     judged_at: datetime | None = None
+    known: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
 
 from skyports_tf.bookkeeping import ledger_names, merged_stacks
 from skyports_tf.compilation import (
@@ -103,11 +105,17 @@ def _parse_expires(text: str | None, findings: Findings) -> str | None:
 def _read_demands(request: CompileRequest, out: str, flags: Flags, findings: Findings) -> list[Demand]:
     demands: list[Demand] = []
     ledger_name = ledger_names(out)
-    for path in dict.fromkeys(request.tasks):
-        document = _read(path, request.overrides, findings)
+    known = {ledger_name(path) for _, path in request.known}
+    asked = [
+        *request.known,
+        *((flags.cluster, path) for path in dict.fromkeys(request.tasks) if ledger_name(path) not in known),
+    ]
+    read = cache(lambda path: _read(path, request.overrides, findings))
+    for cluster, path in asked:
+        document = read(path)
         if document is not None:
-            file = ledger_name(path)
-            demands.extend(resolve_document(document, file, request.config, flags, findings))
+            named = replace(flags, cluster=cluster)
+            demands.extend(resolve_document(document, ledger_name(path), request.config, named, findings))
     return demands
 
 

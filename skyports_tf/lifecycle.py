@@ -25,6 +25,7 @@ from skyports_tf.running.execution import (
 from skyports_tf.running.initialization import StackPaths
 from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.repair import mend, repair
+from skyports_tf.running.saved import keep_shown
 from skyports_tf.running.state import (
     never_applied,
     never_begun,
@@ -55,7 +56,9 @@ def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
         mend(execution)
-        return make_plan(execution, out)
+        plan = make_plan(execution, out)
+        keep_shown(paths, plan)
+        return plan
 
 
 def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:

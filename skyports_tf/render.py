@@ -43,6 +43,7 @@ removed {
 _GITIGNORE = f"""{HEADER}: state, plans and what Terraform keeps beside them are not for review.
 .terraform/
 *.tfplan
+*.tfplan.json
 *.tfstate
 *.tfstate.*
 .terraform.tfstate.lock.info

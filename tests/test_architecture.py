@@ -17,6 +17,7 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
+    "codes_pipelines",
     "codes_adoption codes_exposure codes_life codes_policy codes_review codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
@@ -32,7 +33,7 @@ PIPELINE = (
     "exposure.questions exposure.answers",
     "running.child running.stream terraform running.embedded running.initialization running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
-    "running.moves running.steps running.plans running.probe running.imports running.repair",
+    "running.moves running.steps running.plans running.saved running.probe running.imports running.repair",
     "running.adopting lifecycle closing running.foreground running.shutdown holding adoption",
     "running.differences drift",
     "sightings life running.look running.skystatus reaped reaping",
@@ -44,7 +45,8 @@ PIPELINE = (
     "report.adoption report.json_output report.steps report.drift report.reap report.exposure",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
     "cli.reports cli.formats",
-    "cli.inspect cli.compile cli.plan cli.apply cli.launch cli.hold cli.destroy cli.down cli.status",
+    "cli.inspect cli.compile cli.plan cli.saved cli.apply cli.launch cli.hold cli.destroy cli.down",
+    "cli.status",
     "cli.names cli.clouds cli.exposure cli.drift cli.reap cli.adopt cli.release",
     "cli __main__",
 )

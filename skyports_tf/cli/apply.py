@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from skyports_tf.cli.configuration import time_now
+from skyports_tf.cli.configuration import answer_failures, session_config, time_now
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
 from skyports_tf.cli.plan import answer_json, answer_plan, has_changes, plan_all
@@ -18,6 +18,7 @@ from skyports_tf.cli.running import (
     run_each,
     run_settings,
 )
+from skyports_tf.cli.saved import saved_json, saved_plans
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
 from skyports_tf.holding import claim_files
@@ -25,21 +26,29 @@ from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
 from skyports_tf.model import StackPlan, StackStatus
 from skyports_tf.recompile import stamp_expiry
 from skyports_tf.report.status import status_text
-from skyports_tf.report.text import applied_text
+from skyports_tf.report.text import applied_text, plan_text
 
 DECLINED = 1
 
 
 @click.command()
-@task_options(required=False)
+@task_options(required=False, instead="saved")
+@click.option(
+    "--saved",
+    is_flag=True,
+    help="Apply what 'plan' has saved, and plan nothing; TASK... are then clusters or stack folders.",
+)
 @yes_option
 @lock_timeout_option
 @pass_session
-def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) -> int:
+def apply(session: Session, options: TaskOptions, saved: bool, yes: bool, lock_timeout: str) -> int:
     """Plan, ask, apply that very plan, show the endpoints.
 
-    Every stack is planned before anything is asked or applied.
+    Every stack is planned before anything is asked or applied. With --saved, the plans that an
+    earlier 'plan' has saved are applied as they were shown, and no other; none named means all.
     """
+    if saved:
+        return _apply_saved(session, options, yes, lock_timeout)
     request = compile_request(session, options, time_now())
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
@@ -57,6 +66,30 @@ def apply(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) 
     claim_files(compilation.out, compilation, request.tasks)
     applied = apply_all(session, compilation.out, planned, settings)
     return _finish(session, compilation, planned, applied)
+
+
+def _apply_saved(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) -> int:
+    """Show, ask for and apply the saved plans, from the ledgers alone."""
+    answer_failures(session, options.out)
+    config = session_config(session)
+    out = options.out or config.out
+    saved = saved_plans(out, options.files, config)
+    if not session.json and (saved.results or not saved.failures):
+        session.echo(plan_text(saved.results) if saved.results else "No plan is saved: nothing to apply.")
+    if any(plan.counts.any for plan in saved.results) and not agree(
+        session, yes, "Apply these changes?", "applied"
+    ):
+        explain_failures(session, saved.failures)
+        return DECLINED
+    applied = apply_all(session, out, saved, run_settings(config, lock_timeout))
+    plans, statuses = [plan for plan, _ in applied.results], [status for _, status in applied.results]
+    session.report(warning for status in statuses for warning in status.warnings)
+    failures = [*saved.failures, *applied.failures]
+    if session.json:
+        session.echo_json(saved_json(out, plans, failures))
+    elif statuses:
+        session.echo(f"\n{applied_text(plans)}{status_text(statuses)}")
+    return explain_failures(session, failures)
 
 
 def apply_all(

@@ -25,7 +25,8 @@ class TaskOptions:
 
     `files` are task files as the user wrote them; `ports` are SkyPilot's `--ports`, each as
     given; `source`, `ssh_source` and `expires` are texts that the compiler has yet to read. `forget`
-    names tasks that leave the ledger, of verbs that need no file beside them.
+    names tasks that leave the ledger, and `all` stands for every task of the tree, of verbs that need
+    no file beside them.
     """
 
     files: tuple[str, ...]
@@ -39,6 +40,7 @@ class TaskOptions:
     expires: str | None
     out: str | None
     forget: tuple[str, ...] = ()
+    all: bool = False
 
 
 def _answer_json(context: click.Context, _option: click.Parameter, asked: bool) -> bool:
@@ -180,25 +182,36 @@ _TASK_OPTIONS: tuple[Callable[[Verb], Verb], ...] = (
     out_option,
     json_option,
 )
-_forget_option = click.option(
-    "--forget", multiple=True, metavar="TASK", help="Take a task out of the ledger; repeatable."
+_TREE_OPTIONS: tuple[Callable[[Verb], Verb], ...] = (
+    click.option(
+        "--forget", multiple=True, metavar="TASK", help="Take a task out of the ledger; repeatable."
+    ),
+    click.option(
+        "--all", is_flag=True, help="Every task that the tree was compiled from, for its own cluster."
+    ),
 )
+_OF_TREE = frozenset({"forget", "all"})
 
 
-def task_options(required: bool = True) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def task_options(
+    required: bool = True, instead: str | None = None
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """TASK... and the options of every verb on tasks, handed over as one `TaskOptions` named `options`.
 
-    Where no TASK is `required`, there is `--forget` as well, and one of the two is needed.
+    Where no TASK is `required`, there are `--forget` and `--all` as well, and one of them is needed, or
+    the verb's own flag `instead`.
     """
-    options = (*_TASK_OPTIONS, *(() if required else (_forget_option,)))
-    names = [field.name for field in fields(TaskOptions) if field.name != "forget" or not required]
+    options = (*_TASK_OPTIONS, *(() if required else _TREE_OPTIONS))
+    names = [field.name for field in fields(TaskOptions) if field.name not in _OF_TREE or not required]
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(verb)
         def packed(*args: Any, **values: Any) -> int:
             given = TaskOptions(**{name: values.pop(name) for name in names})
-            if not (given.files or given.forget):
-                raise click.UsageError("Name a TASK, or one to --forget.")
+            if not (given.files or given.forget or given.all or (instead and values[instead])):
+                raise click.UsageError("Name a TASK, or one to --forget, or say --all.")
+            if given.all and (given.cluster or given.ports or given.infra):
+                raise click.UsageError("--all takes clusters, ports and places from the files alone.")
             return verb(*args, options=given, **values)
 
         wrapped: Callable[..., int] = packed

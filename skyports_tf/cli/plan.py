@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -14,12 +15,13 @@ from skyports_tf.cli.reports import tell_failures
 from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tree
-from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
 from skyports_tf.model import Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
 from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.text import exposure_warnings, plan_text
+from skyports_tf.running.saved import unreviewed
 
 CHANGES = 2
 
@@ -30,12 +32,20 @@ CHANGES = 2
     "--detailed-exitcode", is_flag=True, help="Exit 0 without changes, 1 on any error, 2 with changes."
 )
 @format_option(*PLAN_FORMATS)
+@click.option(
+    "--reviewed",
+    metavar="DIR",
+    type=click.Path(),
+    help="Exit 1 where a plan does anything else than the skyports.tfplan.json below DIR says.",
+)
 @lock_timeout_option
 @pass_session
-def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_timeout: str) -> int:
+def plan(
+    session: Session, options: TaskOptions, detailed_exitcode: bool, reviewed: str | None, lock_timeout: str
+) -> int:
     """Compile, then show which ports open, change and close.
 
-    The plans are saved in the stacks' folders.
+    The plans are saved in the stacks' folders, for 'apply --saved'.
     """
     session.failed_as = failed_document(session.format)
     tell_failures(session, "plan", options.files)
@@ -44,6 +54,8 @@ def plan(session: Session, options: TaskOptions, detailed_exitcode: bool, lock_t
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
+    if reviewed is not None and (found := unreviewed(planned.results, Path(reviewed))):
+        planned.failures.append(FindingsError(found))
     if session.is_document and not session.json:
         answer = PlanAnswer(request.config, compilation, planned, options.files)
         incomplete = answer_document(session, answer)

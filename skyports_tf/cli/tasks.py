@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from skyports_tf.bookkeeping import compiled_tasks
 from skyports_tf.cli.configuration import answer_failures, find_user_hash, session_config, time_now
 from skyports_tf.cli.console import Session
 from skyports_tf.cli.options import TaskOptions
@@ -20,9 +21,10 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
     """
     if session.failure is None:
         answer_failures(session, options.out)
+    config = session_config(session)
     return CompileRequest(
         tasks=options.files,
-        config=session_config(session),
+        config=config,
         out=options.out,
         cluster=options.cluster,
         overrides=TaskOverrides(ports=options.ports, infra=options.infra),
@@ -35,4 +37,5 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
         expires=options.expires,
         now=now,
         judged_at=now or time_now(),
+        known=compiled_tasks(options.out or config.out) if options.all else (),
     )

@@ -43,6 +43,8 @@ from skyports_tf.terraform import Flag, read_json
 
 #: The saved plan in a stack's folder.
 PLAN_FILE: Final = "skyports.tfplan"
+#: What that plan was shown to do, beside it.
+SHOWN_FILE: Final = "skyports.tfplan.json"
 
 
 def make_plan(
@@ -75,7 +77,7 @@ def make_plan(
             shown=shown_changes(run.record),
         )
         if closing is None and not plan.counts.any and not plan.outputs_changed:
-            (paths.folder / PLAN_FILE).unlink(missing_ok=True)
+            _remove_plan(paths)
             mark_finished(paths)
             return plan
         digest, files = hashlib.sha256(draft.read_bytes()).hexdigest(), files_digest(draft)
@@ -147,8 +149,13 @@ def apply_saved(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
             total,
         ).record
     mark_finished(paths)
-    (paths.folder / PLAN_FILE).unlink(missing_ok=True)
+    _remove_plan(paths)
     return record
+
+
+def _remove_plan(paths: StackPaths) -> None:
+    for name in (SHOWN_FILE, PLAN_FILE):
+        (paths.folder / name).unlink(missing_ok=True)
 
 
 def _check_plan(paths: StackPaths, plan: StackPlan) -> None:
@@ -163,7 +170,7 @@ def _check_plan(paths: StackPaths, plan: StackPlan) -> None:
 
 def empty_plan(out: str, stack: Stack) -> StackPlan:
     """The plan of a stack with nothing to do; a plan that was saved before goes."""
-    (paths_of(out, stack).folder / PLAN_FILE).unlink(missing_ok=True)
+    _remove_plan(paths_of(out, stack))
     return StackPlan(stack, PortChanges(), ResourceCounts())
 
 
