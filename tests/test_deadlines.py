@@ -606,4 +606,4 @@ def test_plan_and_apply_forget_without_a_task_file(project: Project, verb: str) 
 @pytest.mark.parametrize("verb", ["compile", "plan", "apply"])
 def test_neither_a_task_nor_one_to_forget_is_wrong_usage(project: Project, verb: str) -> None:
     answer = call(project.folder, verb)
-    assert (answer.code, "Name a TASK, or one to --forget." in answer.err) == (2, True)
+    assert (answer.code, "Name a TASK, or one to --forget, or say --all." in answer.err) == (2, True)
