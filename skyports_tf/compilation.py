@@ -45,6 +45,11 @@ class CompileRequest:
     judged_at: datetime | None = None
     known: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The task files, those that were named before those that are known, each once."""
+        return tuple(dict.fromkeys([*self.tasks, *(path for _, path in self.known)]))
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledStack:

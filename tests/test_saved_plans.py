@@ -191,6 +191,14 @@ def test_all_tells_of_a_task_that_is_gone(tmp_path: Path) -> None:
     assert "file-missing" in answer.err
 
 
+def test_all_reports_on_each_task_file_as_naming_it_does(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.compile(project.task("8000"), cluster="prod")
+    named = call(tmp_path, "compile", "web.yaml", "--cluster", "prod", "--check", "--format", "junit")
+    assert "web.yaml" in named.out
+    assert call(tmp_path, "compile", "--all", "--check", "--format", "junit").out == named.out
+
+
 @pytest.mark.parametrize("option", [("--cluster", "x"), ("--ports", "80"), ("--infra", "aws")])
 def test_all_excludes_what_is_said_of_one_task(option: tuple[str, str], tmp_path: Path) -> None:
     assert call(tmp_path, "compile", "--all", *option).code == 2

@@ -34,7 +34,7 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
     compiling = compile_tree if writing else compile_tasks
     tell_failures(session, "compile", options.files)
     request = compile_request(session, options)
-    tell_failures(session, "compile", options.files, request.config.policy)
+    tell_failures(session, "compile", request.files, request.config.policy)
     compilation = compiling(request)
     if stdout:
         _print_files(compilation)
@@ -45,7 +45,7 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
         told = [*compilation.diagnostics, *findings]
         session.report(told)
         session.echo_document(
-            findings_document(session.format, "compile", options.files, request.config.policy, told)
+            findings_document(session.format, "compile", request.files, request.config.policy, told)
         )
     else:
         _answer(session, compilation, findings, silent=not writing)

@@ -50,14 +50,14 @@ def plan(
     session.failed_as = failed_document(session.format)
     tell_failures(session, "plan", options.files)
     request = compile_request(session, options, time_now())
-    tell_failures(session, "plan", options.files, request.config.policy)
+    tell_failures(session, "plan", request.files, request.config.policy)
     compilation = compile_tree(request)
     session.report(compilation.diagnostics)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
     if reviewed is not None and (found := unreviewed(planned.results, Path(reviewed))):
         planned.failures.append(FindingsError(found))
     if session.is_document and not session.json:
-        answer = PlanAnswer(request.config, compilation, planned, options.files)
+        answer = PlanAnswer(request.config, compilation, planned, request.files)
         incomplete = answer_document(session, answer)
     else:
         incomplete = False
