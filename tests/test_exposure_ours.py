@@ -13,12 +13,12 @@ from skyports_tf.exposure.model import Exposure
 from skyports_tf.exposure.ours import stack_exposures
 
 
-def exposed(folder: Path, infra: str, settings: str = "") -> tuple[Exposure, ...]:
+def exposed(
+    folder: Path, infra: str, settings: str = "", ports: str = "[8080, 9000-9005]"
+) -> tuple[Exposure, ...]:
     (folder / "skyports.yaml").write_text(f"user_hash: a1b2c3d4\n{settings}", encoding="utf-8")
     task = folder / "web.yaml"
-    task.write_text(
-        f"name: web\nresources:\n  infra: {infra}\n  ports: [8080, 9000-9005]\nrun: serve\n", "utf-8"
-    )
+    task.write_text(f"name: web\nresources:\n  infra: {infra}\n  ports: {ports}\nrun: serve\n", "utf-8")
     config = read_config(str(folder / "skyports.yaml"))
     compilation = compile_tasks(CompileRequest(tasks=(str(task),), config=config, out=str(folder / "infra")))
     return stack_exposures([item.stack for item in compilation.stacks], config.ours)
@@ -41,6 +41,19 @@ def test_every_rule_and_ssh_of_a_stack_is_an_exposure(tmp_path: Path) -> None:
     assert {(item.cloud, item.stack, item.protocol, item.source_kind) for item in found} == {
         ("aws", "web-aws-us-east-1", "tcp", "cidr")
     }
+
+
+def test_a_port_that_ssh_opens_anyway_is_told_once_where_it_has_no_rule_of_its_own(tmp_path: Path) -> None:
+    sources = "sources: [10.0.0.0/8]\nssh_sources: [10.0.0.0/8, 192.168.0.0/16]\n"
+    place = "module.ports.aws_vpc_security_group_ingress_rule"
+    assert [item.address for item in exposed(tmp_path, "aws/us-east-1", sources, "[22]")] == [
+        f'{place}.ssh["10.0.0.0/8"]',
+        f'{place}.ssh["192.168.0.0/16"]',
+    ]
+    # a range is another rule
+    assert f'{place}.port["tcp-22@10.0.0.0/8"]' in [
+        item.address for item in exposed(tmp_path, "aws/us-east-1", sources, "[22-23]")
+    ]
 
 
 def test_a_cloud_that_packs_its_rules_exposes_the_same(tmp_path: Path) -> None:

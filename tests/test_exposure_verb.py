@@ -175,6 +175,8 @@ def test_a_wrong_task_is_told_as_compile_tells_it(folder: Path) -> None:
     answer = call(folder, "exposure", "web.yaml", "--json")
     assert answer.code == 1
     assert [item["code"] for item in document(answer)["diagnostics"]] == ["unknown-key"]
+    # nothing was read, which is not to say that nothing is exposed
+    assert call(folder, "exposure", "web.yaml").out == ""
 
 
 def test_windows_spelling_of_a_redirected_plan_is_read(folder: Path) -> None:

@@ -47,11 +47,12 @@ def exposure(session: Session, targets: tuple[str, ...], asks: tuple[str, ...], 
     answer = _asked(find_exposures(request), questions)
     findings = [item for item in (asked_finding(question, answer.after) for question in questions) if item]
     session.report([*answer.diagnostics, *findings])
+    unread = any(item.severity == "error" for item in answer.diagnostics)
     if session.json:
         session.echo_json(exposure_json(answer, findings))
-    else:
+    elif answer.after or answer.before or not unread:
         session.echo(exposure_text(answer))
-    failed = any(item.severity == "error" for item in (*answer.diagnostics, *findings))
+    failed = unread or any(item.severity == "error" for item in findings)
     return FindingsError.exit_code if failed else 0
 
 

@@ -47,7 +47,10 @@ def reaches_internet(cloud: str, source: Source, ours: tuple[str, ...] = ()) -> 
 
 def _exposures(stack: Stack, ours: tuple[str, ...]) -> Iterator[Exposure]:
     facts = _facts().get(stack.cloud, {})
-    for key, opened, source in (*_opened(stack), *_opened_ssh(stack)):
+    ssh = list(_opened_ssh(stack))
+    twins = [] if facts.get("ssh", {}).get("twins", True) else [(opened, source) for _, opened, source in ssh]
+    ports = (item for item in _opened(stack) if item[1:] not in twins)
+    for key, opened, source in (*ports, *ssh):
         yield _exposure(stack, facts, key, opened, source, ours)
 
 
