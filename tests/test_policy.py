@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import read_config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import Grant, LedgerEntry, Stack
@@ -23,7 +24,8 @@ from skyports_tf.policy import (
     PolicyRule,
     judge,
 )
-from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.ports import PortRange, PortSet, parse_port_range
+from skyports_tf.recompile import empty_stack
 from skyports_tf.sources import parse_source
 from tests.support.command_line import call, valid
 from tests.support.pretend_terraform import pretend_terraform
@@ -200,6 +202,16 @@ def test_a_place_of_its_own_for_each_cloud(project: Project) -> None:
     assert "web-aws-us-east-1" in told[0].message and "web-gcp" in told[1].message
 
 
+def test_a_chain_is_told_in_the_task_that_asks(project: Project) -> None:
+    policy(
+        project, "name: x, denied_ports: [80]", rest="clouds: [aws]\naws: {region: us-east-1}\n" + CLOSED_SSH
+    )
+    first = "name: chain\n---\nname: one\nresources: {ports: 443}\n---\n"
+    project.write("chain.yaml", first + "name: two\nresources: {ports: &p [80]}\n---\nname: three\nrun: x\n")
+    told = found(project, "chain.yaml")
+    assert places(told) == [("policy-denied-port", "chain.yaml", 7, 24)]
+
+
 # -- the whole stack -------------------------------------------------------------------
 
 
@@ -226,6 +238,16 @@ def test_what_is_retained_counts_and_what_is_forgotten_does_not(project: Project
     assert found(project, "web.yaml") == []
 
 
+def test_nothing_that_closes_is_held_up(project: Project) -> None:
+    project.config(CLOSED_SSH)
+    compiled = project.compile(project.task("8888")).stacks[0].stack
+    policy(project, "name: x, denied_ports: [8888]\nname: y, required_tags: [owner]")
+    with working_in(project.folder):
+        empty_stack("infra", compiled, read_config("skyports.yaml"))
+    assert project.keys() == []
+    assert found(project, project.task("none", file="web.yaml")) == []
+
+
 def test_a_port_past_its_time_breaks_nothing(project: Project) -> None:
     policy(project, "name: x, denied_ports: [8888]", rest=CLOSED_SSH + "expires: 2026-11-20\n")
     assert found(project, project.task("8888"), now=NOW) != []
@@ -239,16 +261,26 @@ def test_a_port_past_its_time_breaks_nothing(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["compile"], ["compile", "--check"], ["plan"], ["apply", "--yes"]], ids=" ".join
+    "words",
+    [
+        ["compile", "web.yaml"],
+        ["compile", "--check", "web.yaml"],
+        ["compile", "--stdout", "web.yaml"],
+        ["plan", "web.yaml"],
+        ["apply", "--yes", "web.yaml"],
+        ["launch", "--yes", "web.yaml"],
+        ["run", "--yes", "web.yaml", "--", "true"],
+    ],
+    ids=" ".join,
 )
 def test_an_error_stops_every_verb_before_anything_is_written(project: Project, words: list[str]) -> None:
     policy(
         project,
         "name: x, denied_ports: [8888]",
-        rest=f"{CLOSED_SSH}terraform: {{binary: /nowhere/terraform}}\n",
+        rest=f"{CLOSED_SSH}terraform: {{binary: /nowhere/terraform}}\nskypilot: {{binary: /bin/true}}\n",
     )
     project.task("8888")
-    answer = call(project.folder, *words, "web.yaml")
+    answer = call(project.folder, *words)
     assert answer.code == 1 and "error[policy-denied-port]" in answer.err and answer.out == ""
     assert not (project.folder / "infra").exists()
 
@@ -551,3 +583,14 @@ def test_the_checks_of_other_tools_that_mean_the_same_are_named(project: Project
     }
     told = found(project, "web.yaml", sources=("10.0.0.0/8",), ssh_sources=("10.0.0.0/8",))
     assert {item.mark and item.mark.checks for item in told} == {()}
+
+
+@pytest.mark.parametrize("name", managed_clouds())
+def test_the_checks_of_a_manifest_can_be_compared(name: str) -> None:
+    cloud = load_cloud(name)
+    for check in cloud.checks:
+        assert not check.get("all") or "ports" in check
+        assert parse_port_range(str(check.get("ports", 1)))
+        assert check.get("protocol", cloud.protocols[0]) in cloud.protocols
+    told = [tuple(sorted(check.items())) for check in cloud.checks]
+    assert len(set(told)) == len(told)

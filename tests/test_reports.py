@@ -223,7 +223,7 @@ def test_a_plan_answers_in_the_same_formats(project: Project, name: str) -> None
     if name == "junit":
         assert [suite.get("name") for suite in junit(answer.out)] == ["good.yaml", "skyports.yaml"]
     else:
-        assert sarif(answer.out)["automationDetails"] == {"id": "skyports-tf/plan"}
+        assert sarif(answer.out)["automationDetails"] == {"id": "skyports-tf/plan/"}
     assert (project.folder / "infra/good/aws-us-east-1/skyports.tfplan").exists()
 
 

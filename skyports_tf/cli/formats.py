@@ -18,7 +18,7 @@ from skyports_tf.model import StackPlan
 class PlanAnswer:
     """What `plan` has to tell: what was compiled with which config, and what became of its plans.
 
-    `files` are the task files as the user named them.
+    `files` are the task files.
     """
 
     config: Config

@@ -39,7 +39,8 @@ def sarif_text(checked: Checked) -> str:
                 **({"supportedTaxonomies": _references(tools)} if tools else {}),
             }
         },
-        "automationDetails": {"id": f"{_NAME}/{checked.verb}"},
+        # GitHub's category is what stands before the last slash
+        "automationDetails": {"id": f"{_NAME}/{checked.verb}/"},
         "columnKind": "unicodeCodePoints",
         "results": _results(findings, [*rules], tools, checked.files),
     }
