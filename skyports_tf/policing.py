@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from skyports_tf.breachspots import Cut, Spot, Spots
-from skyports_tf.compilation import CompileRequest
+from skyports_tf.compilation import CompileRequest, stop_on_errors, told
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, PolicyMark
 from skyports_tf.expiry import spell_stamp
@@ -40,15 +40,31 @@ def add_breaches(
     stacks: Sequence[Stack], request: CompileRequest, out: str, demands: Sequence[Demand], findings: Findings
 ) -> None:
     """Add to `findings` what the config's policy says of `stacks`, the ledgers' other entries included."""
-    config = request.config
-    policy = config.policy
+    now = request.judged_at or request.now or _NO_CLOCK
+    paths = {(item.place, item.entry.file): item.path for item in demands}
+    _add_verdict(stacks, Spots(request.config, out, paths), now, findings)
+
+
+def refuse_breaches(
+    stacks: Sequence[Stack], config: Config, out: str, now: datetime
+) -> tuple[Diagnostic, ...]:
+    """What the policy says of stacks as their ledgers in `out` have them.
+
+    Raises `FindingsError` with all of it where something breaks a rule of severity error.
+    """
+    findings = Findings()
+    _add_verdict(stacks, Spots(config, out, {}), now, findings)
+    stop_on_errors(findings)
+    return told(findings)
+
+
+def _add_verdict(stacks: Sequence[Stack], spots: Spots, now: datetime, findings: Findings) -> None:
+    config, policy = spots.config, spots.config.policy
     if not (policy.rules or policy.exceptions):
         return
-    now = request.judged_at or request.now or _NO_CLOCK
     given = Circumstances(now, config.ours, config.tags)
     breaches = [breach for stack in stacks for breach in judge(stack, policy, given)]
-    paths = {(item.place, item.entry.file): item.path for item in demands}
-    police = _Police(config, Spots(config, out, paths))
+    police = _Police(config, spots)
     for breach in breaches:
         if breach.rule.kind != "required_tags":
             findings.add(*police.findings(breach))
@@ -59,7 +75,7 @@ def add_breaches(
         if exception.is_over(now):
             findings.add(police.over(exception))
         elif exception.position not in used:
-            findings.add(*police.unused(exception, judged, folders_of(out)))
+            findings.add(*police.unused(exception, judged, folders_of(spots.out)))
 
 
 @dataclass(frozen=True, slots=True)

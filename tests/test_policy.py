@@ -304,6 +304,21 @@ def test_a_warning_is_told_and_stops_nothing(project: Project, tmp_path: Path) -
         )
 
 
+def test_a_saved_plan_is_judged_again_before_it_is_applied(project: Project, tmp_path: Path) -> None:
+    rest = f"{CLOSED_SSH}terraform: {{binary: {pretend_terraform(tmp_path / 'bin')}}}\n"
+    project.config(rest)
+    project.task("8888", file="tasks/web.yaml")
+    assert call(project.folder, "plan", "tasks/web.yaml").code == 0
+    policy(project, "name: x, denied_ports: [8888]", rest=rest)
+    answer = call(project.folder, "apply", "--saved", "--yes")
+    assert answer.code == 1 and answer.out == ""
+    assert "tasks/web.yaml:4:10: error[policy-denied-port]: policy 'x': web-aws-us-east-1 opens" in answer.err
+    (finding,) = valid("apply", call(project.folder, "apply", "--saved", "--yes", "--json").json)[
+        "diagnostics"
+    ]
+    assert finding["code"] == "policy-denied-port"
+
+
 # -- exceptions ------------------------------------------------------------------------
 
 

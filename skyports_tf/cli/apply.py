@@ -24,6 +24,7 @@ from skyports_tf.compiler import Compilation, compile_tree
 from skyports_tf.holding import claim_files
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
 from skyports_tf.model import StackPlan, StackStatus
+from skyports_tf.policing import refuse_breaches
 from skyports_tf.recompile import stamp_expiry
 from skyports_tf.report.status import status_text
 from skyports_tf.report.text import applied_text, plan_text
@@ -74,6 +75,8 @@ def _apply_saved(session: Session, options: TaskOptions, yes: bool, lock_timeout
     config = session_config(session)
     out = options.out or config.out
     saved = saved_plans(out, options.files, config)
+    # the policy may ask for more than when they were planned, and exceptions end
+    session.report(refuse_breaches([plan.stack for plan in saved.results], config, out, time_now()))
     if not session.json and (saved.results or not saved.failures):
         session.echo(plan_text(saved.results) if saved.results else "No plan is saved: nothing to apply.")
     if any(plan.counts.any for plan in saved.results) and not agree(
