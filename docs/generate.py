@@ -1,8 +1,8 @@
 """Writes the pages of docs/ that follow from the code: `make docs`; `--check` only compares.
 
-errors.md comes from skyports_tf/codes*.py, cli.md from the verbs' own help at 80 columns,
-configuration.md from schemas/config.schema.json, the clouds' manifests and
-examples/config/skyports.yaml, clouds.md from the manifests.
+The comment in README.md comes from comment_example.py, errors.md from skyports_tf/codes*.py,
+cli.md from the verbs' own help at 80 columns, configuration.md from schemas/config.schema.json, the
+clouds' manifests and examples/config/skyports.yaml, clouds.md from the manifests.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from docs.clouds_page import clouds_page
+from docs.comment_example import comment_example
 from docs.markdown import table
 from skyports_tf.cli import ALIASES, PROGRAM, VERBS, cli
 from skyports_tf.clouds import load_cloud, managed_clouds
@@ -25,6 +26,9 @@ from skyports_tf.codes import CODES
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 78  # what click uses of a terminal of 80
 NOTICE = "<!-- Written by docs/generate.py (`make docs`); do not edit. -->"
+
+COMMENT_BEGIN = "<!-- The comment is written by docs/generate.py (`make docs`). -->\n"
+COMMENT_END = "<!-- end of the comment -->"
 
 ERRORS = """\
 # Findings
@@ -153,7 +157,17 @@ def configuration_page() -> str:
     return "\n".join([NOTICE, *parts, f"## Example\n\n```yaml\n{example}```\n"])
 
 
+def readme_page() -> str:
+    """README.md with the comment between its two marks written anew; the rest is as it is."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, begin, rest = text.partition(COMMENT_BEGIN)
+    _, end, after = rest.partition(COMMENT_END)
+    assert begin and end, "README.md has no place for the comment"
+    return f"{before}{begin}\n{comment_example()}\n{end}{after}"
+
+
 PAGES = {
+    "README.md": readme_page,
     "docs/errors.md": errors_page,
     "docs/cli.md": cli_page,
     "docs/clouds.md": lambda: f"{NOTICE}\n{clouds_page()}",

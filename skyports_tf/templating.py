@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import traceback
 from collections.abc import Mapping
 from functools import lru_cache
@@ -29,6 +31,20 @@ def render_text(catalog: Catalog, template: str, context: Mapping[str, Any]) -> 
         if found is None:
             raise  # a fault of ours
         raise FindingsError(found) from None
+
+
+def render_page(context: Mapping[str, Any]) -> str:
+    """The one page of HTML, with its style and its script in it, and the digests that alone may run.
+
+    Every value of the context is escaped; style and script are our own files, without any value.
+    """
+    environment = _page_environment()
+    parts: dict[str, str] = {}
+    for name, file in (("style", "page.css.j2"), ("script", "page.js.j2")):
+        text = environment.get_template(f"report/{file}").render()
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        parts |= {name: text, f"{name}_hash": f"sha256-{digest}"}
+    return environment.get_template("report/page.html.j2").render({**context, **parts})
 
 
 def _template_finding(catalog: Catalog, template: str, error: Exception) -> Diagnostic | None:
@@ -66,3 +82,15 @@ def _environment(catalog: Catalog) -> jinja2.Environment:
     )
     environment.filters["hcl"] = hcl.spell
     return environment
+
+
+@lru_cache(maxsize=1)
+def _page_environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(CATALOG.folders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )

@@ -42,12 +42,12 @@ PIPELINE = (
     "report.endpoints report.sky_config report.catalog report.compilation report.status report.text",
     "report.gitlab report.review report.markup report.port_words report.headline report.picture",
     "report.mermaid report.comment_rows report.comment_parts report.comment_bounds report.markdown",
+    "report.drawing report.page_stacks report.page report.html",
     "report.adoption report.json_output report.steps report.drift report.reap report.exposure",
     "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
     "cli.reports cli.formats",
     "cli.inspect cli.compile cli.plan cli.saved cli.apply cli.launch cli.hold cli.destroy cli.down",
-    "cli.status",
-    "cli.names cli.clouds cli.exposure cli.drift cli.reap cli.adopt cli.release",
+    "cli.status cli.names cli.clouds cli.exposure cli.drift cli.reap cli.adopt cli.release cli.report",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()

@@ -28,6 +28,7 @@ SCHEMAS = [
     "adopt",
     "release",
     "status",
+    "report",
     "names",
     "clouds",
 ]

@@ -172,6 +172,13 @@ def test_findings_that_end_the_plan_are_a_comment_too() -> None:
     assert "web.yaml: error[file-missing]: the file does not exist" in text
 
 
+def test_many_findings_that_end_the_plan_are_cut_below_the_limit_and_counted() -> None:
+    found = [Diagnostic("bad-source", "🌐" * 300, f"{place}.yaml") for place in range(400)]
+    text = failed_comment(found)
+    assert len(text.encode()) < LIMIT
+    assert "more findings: the log has all of them" in text
+
+
 def test_the_command_line_writes_the_comment_and_nothing_else_to_stdout(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.task("8888")
@@ -311,7 +318,7 @@ def assert_is_honest(found: Comment, plans: Iterable[StackPlan]) -> None:
 
 def test_many_failures_and_long_names_leave_room_for_the_openings() -> None:
     failed = [
-        TerraformError(Diagnostic("terraform-failed", f"{'x' * 3000} {place}"), "Error: " + "y" * 9000)
+        TerraformError(Diagnostic("terraform-failed", f"{'x' * 3000} {place}"), "Error: " + "\x1b🌐" * 9000)
         for place in range(300)
     ]
     plans = [opening_plan(f"{'n' * 90}{place}", [("tcp", 80, 80, "0.0.0.0/0")]) for place in range(60)]

@@ -45,6 +45,7 @@ VERBS: Final[dict[str, Verb]] = {
     "drift": Verb("drift", "drift", "Show what was closed, changed or opened behind our back."),
     "reap": Verb("reap", "reap", "Close ports of clusters that are gone, and expired ports."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),
+    "report": Verb("report", "report", "Write one page of who can reach what."),
     "adopt": Verb("adopt", "adopt", "Take over what SkyPilot has opened, closing nothing."),
     "release": Verb("release", "release", "Give a cluster's ports back, closing nothing."),
     "names": Verb("names", "names", "Show what SkyPilot calls a cluster and its firewall objects."),

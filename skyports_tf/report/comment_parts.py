@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from skyports_tf.deadlines import Expiration, expirations
-from skyports_tf.diagnostics import Diagnostic, SkyportsError, format_diagnostic
+from skyports_tf.diagnostics import Diagnostic, SkyportsError, format_diagnostic, visible
 from skyports_tf.model import PortRule, Stack
 from skyports_tf.ports import PortSet
 from skyports_tf.reach import union
@@ -56,11 +56,20 @@ def _internet_row(reviews: Sequence[StackReview]) -> list[str]:
 
 
 def _before_and_after(reviews: Sequence[StackReview], sources: frozenset[str]) -> list[str]:
+    """Two cells on the stacks where it changes; where it changes nowhere, on all of them."""
+    changing = [
+        item for item in reviews if _ports_for(item.before, sources) != _ports_for(item.after, sources)
+    ]
+    if not changing:
+        cell = _reached([(item.stack.cluster, item.before) for item in reviews], sources)
+        return [cell, cell if cell == _NOTHING else "the same"]
     cells = [
-        _reached([(item.stack.cluster, getattr(item, end)) for item in reviews], sources)
+        _reached([(item.stack.cluster, getattr(item, end)) for item in changing], sources)
         for end in ("before", "after")
     ]
-    return [cells[0], "the same" if cells[0] == cells[1] != _NOTHING else cells[1]]
+    steady = {item.stack.cluster for item in reviews if _ports_for(item.after, sources)}
+    steady -= {item.stack.cluster for item in changing}
+    return [f"{cell}<br>and {count(len(steady), 'cluster')} as before" if steady else cell for cell in cells]
 
 
 def _reached(reaches: Iterable[tuple[str, Reach]], sources: frozenset[str]) -> str:
@@ -166,7 +175,8 @@ def failure_part(stacks: Sequence[Stack], failures: Sequence[SkyportsError], roo
     found = [item for error in failures for item in error.diagnostics]
     if found:
         lines.append(findings_block(found, room // 2))
-    output = "\n".join(filter(None, (str(getattr(error, "output", "")).strip() for error in failures)))
+    said = filter(None, (str(getattr(error, "output", "")).strip() for error in failures))
+    output = "\n".join(visible(line) for text in said for line in text.splitlines())
     if output:
         lines.append(folded("What Terraform said", fenced(_last(output, room // 2))))
     return "\n\n".join(lines)
@@ -188,10 +198,10 @@ def findings_block(found: Sequence[Diagnostic], room: int) -> str:
     texts, used = [], 0
     for item in ordered:
         text = format_diagnostic(item)
-        if used + len(text) > room:
+        used += len(text.encode()) + 2
+        if used > room:
             break
         texts.append(text)
-        used += len(text) + 2
     left = len(ordered) - len(texts)
     if left:
         texts.append(f"... and {count(left, 'more finding')}: the log has all of them")
@@ -199,4 +209,6 @@ def findings_block(found: Sequence[Diagnostic], room: int) -> str:
 
 
 def _last(text: str, room: int) -> str:
-    return text if len(text) <= room else f"...{text[-room:]}"
+    """The end of the text, of at most so many bytes."""
+    whole = text.encode()
+    return text if len(whole) <= room else f"...{whole[-room:].decode('utf-8', 'ignore')}"

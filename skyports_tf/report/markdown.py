@@ -72,7 +72,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """How much is said; `findings` is the room for findings in characters, `least` what a row takes."""
+    """How much is said; `findings` is the room for findings in bytes, `least` what a row takes."""
 
     rows: Literal["rules", "merged", "compact", "bounds"]
     details: Literal["full", "short", "none"]

@@ -17,8 +17,6 @@ from skyports_tf.report.port_words import Ports, by_source, listed, place_word, 
 from skyports_tf.report.review import AUDIENCES, Audience, Mark, Reach, StackReview, source_order
 from skyports_tf.report.style import count
 
-#: Clusters that are each drawn on their own; where there are more, those that are alike are drawn as one.
-MOST_ALONE: Final = 8
 _MOST_NAMES = 3
 _MOST_WORDS = 4
 _MARK_ORDER: Final[tuple[Mark, ...]] = ("opens", "changes", "closes", "stays")
@@ -26,11 +24,15 @@ _MARK_ORDER: Final[tuple[Mark, ...]] = ("opens", "changes", "closes", "stays")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a picture may hold: sources, boxes of clusters, and rows of ports in a box."""
+    """How much a picture may hold: sources, boxes of clusters, and rows of ports in a box.
+
+    Up to `alone` clusters are each drawn on their own; where there are more, those that are alike are one.
+    """
 
     sources: int = 10
     boxes: int = 14
     ports: int = 6
+    alone: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def draw(reviews: Sequence[StackReview], limits: Limits | None = None) -> Pictur
     known = {source: review for review in reviews for _, source in (*review.before, *review.after)}
     boxes = [_Box((review.stack,), rows) for review in reviews if (rows := _rows(review))]
     changing = [box for box in boxes if any(row.mark != "stays" for row in box.rows)]
-    boxes = _alike([_news(box) for box in changing] if len(changing) > MOST_ALONE else changing or boxes)
+    changed = [_news(box) for box in changing] if len(changing) > most.alone else changing
+    boxes = _alike(changed or boxes, most.alone)
     named = _titles([row.sources for box in boxes for row in box.rows], known, most.sources)
     ranks = {source: place for place, (_, sources) in enumerate(named) for source in sources}
     ordered = sorted(boxes, key=lambda box: _box_order(box, known))
@@ -131,9 +134,9 @@ def _by_ports(reach: Reach) -> dict[Ports, list[str]]:
     return found
 
 
-def _alike(boxes: Sequence[_Box]) -> list[_Box]:
+def _alike(boxes: Sequence[_Box], most: int) -> list[_Box]:
     """The boxes; where they are many, those with the same ports for the same sources as one."""
-    if len(boxes) <= MOST_ALONE:
+    if len(boxes) <= most:
         return list(boxes)
     found: dict[frozenset[_Row], list[Stack]] = {}
     for box in boxes:
