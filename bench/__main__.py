@@ -7,7 +7,13 @@ from importlib import import_module
 
 from bench.report import PAGE, page, section
 
-PARTS = {"cold": "cold", "fleet": "fleet", "ranges": "ranges", "terraform": "terraform_runs"}
+PARTS = {
+    "cold": "cold",
+    "fleet": "fleet",
+    "ranges": "ranges",
+    "exposure": "exposure",
+    "terraform": "terraform_runs",
+}
 
 
 def main(wanted: list[str]) -> int:
@@ -24,6 +30,7 @@ def main(wanted: list[str]) -> int:
         PAGE.write_text(page(results), encoding="utf-8")
         print(f"wrote {PAGE.relative_to(PAGE.parent.parent)}")
     missed = [item.promise for result in results for item in result.comparisons if not item.kept]
+    missed += [promise for result in results for promise in result.missed]
     for promise in missed:
         print(f"missed: {promise}", file=sys.stderr)
     return 1 if missed else 0

@@ -65,13 +65,17 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What one part of the benchmarks found: comparisons, and sentences beside them."""
+    """What one part of the benchmarks found: comparisons, and sentences beside them.
+
+    `missed` are promises without a figure to compare that were not kept.
+    """
 
     name: str
     title: str
     method: str
     comparisons: tuple[Comparison, ...]
     remarks: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 def in_turns(sides: Mapping[str, Side], rounds: int, warm_up: int = 1) -> dict[str, Seconds]:

@@ -41,12 +41,15 @@ def test_every_path_of_the_facts_is_in_the_schema_of_the_provider(file: Path) ->
         for rule in resource["rules"]:
             for kind in rule.get("echo_of", ()):
                 assert kind in schemas
+    for name, attaching in read_provider(file).get("attaches", {}).items():
+        for written in (path for paths in attaching.values() for path in paths):
+            assert exists(schemas[name], written.split(".")), f"{name}: {written}"
 
 
 def paths(resource: Mapping[str, Any]) -> Iterator[list[str]]:
     """Every path in the facts of a type, from the resource."""
-    if "group" in resource:
-        yield steps_of(resource["group"], [])
+    for written in ([resource["group"]] if "group" in resource else []) + resource.get("guards", []):
+        yield steps_of(written, [])
     for rule in resource["rules"]:
         each = rule["each"].split(".") if "each" in rule else []
         if each:

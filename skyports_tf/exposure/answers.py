@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,11 +45,15 @@ class ExposureRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Exposures as they will be, and as they were; `before` is None where nothing tells of it."""
+    """Exposures as they will be, and as they were; `before` is None where nothing tells of it.
+
+    `attached` says what resources with rules guard, by address, as far as the same code tells.
+    """
 
     after: tuple[Exposure, ...] = ()
     before: tuple[Exposure, ...] | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+    attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def find_exposures(request: ExposureRequest) -> Answer:
@@ -81,6 +85,7 @@ def _together(answers: Sequence[Answer]) -> Answer:
         after=_sorted(item for answer in answers for item in answer.after),
         before=_sorted(item for part in before for item in part) if before else None,
         diagnostics=tuple(dict.fromkeys(item for answer in answers for item in answer.diagnostics)),
+        attached={key: names for answer in answers for key, names in answer.attached.items()},
     )
 
 
@@ -206,13 +211,14 @@ def _has_code(names: Iterable[str]) -> bool:
 def _of_view(view: View, request: ExposureRequest, path: str | None) -> Answer:
     found = exposed(view, request.config.ours)
     told = [_untold(item, path) for item in found.untold]
-    return Answer(found.after, found.before, (*told, *_unseen(view.unseen, path)))
+    return Answer(found.after, found.before, (*told, *_unseen(view.unseen, path)), found.attached)
 
 
 def _of_code(code: Code, request: ExposureRequest) -> Answer:
     found = exposed(View(tuple(code.resources)), request.config.ours)
     told = [_not_literal(item, code) for item in found.untold]
-    return Answer(found.after, None, (*code.notes, *told, *_unseen(code.unseen, None)))
+    findings = (*code.notes, *told, *_unseen(code.unseen, None))
+    return Answer(found.after, None, findings, found.attached)
 
 
 def _untold(item: Untold, path: str | None) -> Diagnostic:

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as File
-from typing import Any, Literal
+from typing import Any
 
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.exposure.intervals import EVERY_PORT, IntervalSet
+from skyports_tf.exposure.shapes import (
+    AttachingFact,
+    Condition,
+    PortsFact,
+    ProtocolFact,
+    ResourceFact,
+    RuleFact,
+    SourceFact,
+)
 from skyports_tf.exposure.values import Path
 from skyports_tf.schema import schema_findings
 from skyports_tf.source import read_yaml
@@ -25,102 +33,30 @@ PROVIDERS = File(__file__).parent / "providers"
 # names of firewalls, and of the rules in them
 _FIREWALL = re.compile(r"firewall|security_?group|secgroup|security_rule|security_list|open_port|public_port")
 
-SourceWord = Literal["cidr", "group", "prefix_list", "tag", "text"]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Holds where the value at `at` is one of `values`; `unset` is the answer where there is none."""
-
-    at: Path
-    values: frozenset[str]
-    unset: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolFact:
-    """The protocol stands at `at`, or is that of the block of `blocks` which is there; else `default`."""
-
-    at: Path | None
-    blocks: tuple[tuple[Path, str], ...]
-    names: Mapping[str, str]
-    default: str
-
-
-@dataclass(frozen=True, slots=True)
-class PortsFact:
-    """Ports stand as pairs of numbers, or as texts; `unset` are those where none stands.
-
-    `words` are texts for every port; `unknown` are the ports that one has which is not known yet.
-    """
-
-    pairs: tuple[tuple[Path, Path], ...]
-    texts: tuple[Path, ...]
-    words: frozenset[str]
-    unset: IntervalSet
-    unknown: IntervalSet | None
-    zero_is_unset: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFact:
-    """Sources stand at `at`. A `text` may be a block or a word; what else it may be is `other`.
-
-    `bits` is where the length of the prefix stands, `itself` says that the value is yes or no, and a yes
-    means the group itself; a value that begins with one of `prefixes` is of that kind.
-    """
-
-    at: Path
-    kind: SourceWord
-    other: SourceWord
-    bits: Path | None
-    itself: bool
-    prefixes: Mapping[str, SourceWord]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleFact:
-    """One kind of rule in a type of resource; schemas/exposure-facts.schema.json describes each fact."""
-
-    each: tuple[str, ...]
-    echo_of: tuple[str, ...]
-    when: tuple[Condition, ...]
-    unless: tuple[Condition, ...]
-    allow: tuple[Condition, ...]
-    deny: tuple[Condition, ...] | None
-    deny_whole: tuple[Condition, ...]
-    priority: Path | None
-    priority_unset: int
-    priority_zero_is_unset: bool
-    ordered: bool
-    last: bool
-    deny_wins_ties: bool
-    scope: tuple[Path, ...]
-    targets: tuple[Path, ...]
-    protocol: ProtocolFact
-    ports: PortsFact
-    sources: tuple[SourceFact, ...]
-    no_source: Literal["everyone", "opens", "nobody"]
-    families: Path | None
-    every_family: tuple[int, ...]
-    inside: tuple[Condition, ...]
-    inside_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceFact:
-    """A type of resource that opens ports: its cloud, its rules, the group that it belongs to."""
-
-    cloud: str
-    rules: tuple[RuleFact, ...]
-    group: Path | None
-    words: Mapping[str, str]
-
 
 @lru_cache(maxsize=4096)
 def facts_of(resource_type: str) -> ResourceFact | None:
     """What is known of a type of resource; None where it opens nothing, or is not known."""
     return _provider(resource_type.partition("_")[0]).get(resource_type)
+
+
+@lru_cache(maxsize=4096)
+def attaching_of(resource_type: str) -> AttachingFact | None:
+    """How a type of resource attaches groups; None where it attaches none, or is not known."""
+    file = _file(resource_type.partition("_")[0])
+    facts = read_provider(file).get("attaches", {}).get(resource_type) if file else None
+    if facts is None:
+        return None
+    return AttachingFact(_paths(facts.get("groups")), _paths(facts.get("marks")), _paths(facts.get("to")))
+
+
+@lru_cache(maxsize=4096)
+def matters(resource_type: str) -> bool:
+    """Whether a type of resource opens ports, is a group of rules, or attaches one."""
+    prefix = resource_type.partition("_")[0]
+    if facts_of(resource_type) or attaching_of(resource_type):
+        return True
+    return resource_type in _listed(prefix, "groups")
 
 
 @lru_cache(maxsize=4096)
@@ -130,19 +66,17 @@ def looks_like_firewall(resource_type: str) -> bool:
     return (
         _FIREWALL.search(resource_type) is not None
         and facts_of(resource_type) is None
-        and resource_type not in _opens_nothing(prefix)
+        and attaching_of(resource_type) is None
+        and resource_type not in _listed(prefix, "groups")
+        and resource_type not in _listed(prefix, "opens_nothing")
     )
 
 
-def known_providers() -> tuple[str, ...]:
-    """The prefixes of the types of resources that we know, sorted."""
-    return tuple(sorted(file.stem for file in PROVIDERS.glob("*.yaml")))
-
-
 @lru_cache(maxsize=64)
-def _opens_nothing(prefix: str) -> frozenset[str]:
+def _listed(prefix: str, name: str) -> frozenset[str]:
+    """A list of types in the facts of a provider."""
     file = _file(prefix)
-    return frozenset() if file is None else frozenset(read_provider(file).get("opens_nothing", ()))
+    return frozenset() if file is None else frozenset(read_provider(file).get(name, ()))
 
 
 def _file(prefix: str) -> File | None:
@@ -184,6 +118,7 @@ def _resource(cloud: str, words: Mapping[str, str], facts: Mapping[str, Any]) ->
         cloud=cloud,
         rules=tuple(map(_rule, facts.get("rules", ()))),
         group=_path(facts.get("group")),
+        guards=_paths(facts.get("guards")),
         words=words,
     )
 
@@ -206,8 +141,8 @@ def _rule(facts: Mapping[str, Any]) -> RuleFact:
         ordered=priority.get("ordered", False),
         last=priority.get("last", False),
         deny_wins_ties=priority.get("ties", "") == "deny",
-        scope=tuple(map(Path.of, facts.get("scope", ()))),
-        targets=tuple(map(Path.of, facts.get("targets", ()))),
+        scope=_paths(facts.get("scope")),
+        targets=_paths(facts.get("targets")),
         protocol=_protocol(facts.get("protocol", {})),
         ports=_ports(facts.get("ports", {})),
         sources=tuple(map(_source, facts.get("sources", ()))),
@@ -221,6 +156,10 @@ def _rule(facts: Mapping[str, Any]) -> RuleFact:
 
 def _path(written: str | Sequence[str] | None) -> Path | None:
     return None if written is None else Path.of(written)
+
+
+def _paths(written: Sequence[str | Sequence[str]] | None) -> tuple[Path, ...]:
+    return tuple(map(Path.of, written or ()))
 
 
 def _conditions(facts: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
@@ -246,7 +185,7 @@ def _protocol(facts: Mapping[str, Any]) -> ProtocolFact:
 def _ports(facts: Mapping[str, Any]) -> PortsFact:
     return PortsFact(
         pairs=tuple((Path.of(first), Path.of(last)) for first, last in facts.get("pairs", ())),
-        texts=tuple(map(Path.of, facts.get("texts", ()))),
+        texts=_paths(facts.get("texts")),
         words=frozenset(str(word).lower() for word in facts.get("words", ())),
         unset=_range(facts["unset"]) if "unset" in facts else EVERY_PORT,
         unknown=_range(facts["unknown"]) if "unknown" in facts else None,

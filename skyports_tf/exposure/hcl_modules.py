@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, Span
-from skyports_tf.exposure.facts import facts_of, looks_like_firewall
+from skyports_tf.exposure.facts import looks_like_firewall, matters
 from skyports_tf.exposure.hcl_code import Block, Body, Expression, read_code
 from skyports_tf.exposure.hcl_expressions import evaluate
 from skyports_tf.exposure.hcl_scopes import META, ModuleScope, NoNames, counted, each_of, expressions_of
@@ -135,7 +135,7 @@ class _Module:
                     continue
                 if looks_like_firewall(block.labels[0]):
                     self.code.unseen.append(_join(self.address, ".".join(block.labels)))
-                if facts_of(block.labels[0]):
+                if matters(block.labels[0]):
                     self._resource(path, block, code)
             for block in body.of("module"):
                 if block.labels:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from skyports_tf.exposure.facts import Condition, ResourceFact, RuleFact
 from skyports_tf.exposure.resources import Resource
+from skyports_tf.exposure.shapes import Condition, ResourceFact, RuleFact
 from skyports_tf.exposure.values import UNKNOWN, Chain, Path, items_at, value_at
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from itertools import chain as chained
 from typing import Any, Final
 
-from skyports_tf.exposure.facts import PortsFact, facts_of
+from skyports_tf.exposure.facts import facts_of
 from skyports_tf.exposure.intervals import EVERY_PORT, FIRST_PORT, LAST_PORT, Interval, IntervalSet
 from skyports_tf.exposure.lookup import Untold, UntoldError, text_of
 from skyports_tf.exposure.resources import Resource
 from skyports_tf.exposure.rules import ALL, Rule
 from skyports_tf.exposure.senders import SourceReader
+from skyports_tf.exposure.shapes import PortsFact
 from skyports_tf.exposure.values import UNKNOWN, Chain, Path, Unknown, blocks_at, items_at
 
 #: The names of protocols, and IANA's numbers.

@@ -102,11 +102,18 @@ class Resource:
 
     def referred(self, steps: Sequence[str]) -> str | None:
         """The address of what the expression at `steps` refers to; None where nobody can tell."""
+        return self.configuration.resolve(self.module, self._references(steps))
+
+    def all_referred(self, steps: Sequence[str]) -> set[str]:
+        """The addresses of all that the expression at `steps` refers to."""
+        found = {self.configuration.resolve(self.module, [text]) for text in self._references(steps)}
+        return {address for address in found if address is not None}
+
+    def _references(self, steps: Sequence[str]) -> list[str]:
         around: list[Any] = [self.expressions or {}]
         for step in steps:
             around = [item for outer in around for item in _listed(outer.get(step))]
-        references = [text for item in around for text in references_in(item)]
-        return self.configuration.resolve(self.module, references)
+        return [text for item in around for text in references_in(item)]
 
 
 def references_in(expression: Any) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from skyports_tf.exposure.addresses import EVERYONE, AddressError, normal_block
-from skyports_tf.exposure.facts import SourceFact
 from skyports_tf.exposure.lookup import BlockReader, UntoldError, text_of
 from skyports_tf.exposure.model import SourceKind
 from skyports_tf.exposure.rules import RuleSource, block_source, internet_word
+from skyports_tf.exposure.shapes import SourceFact
 from skyports_tf.exposure.values import UNKNOWN, Chain, value_at
 
 _LOOKS_LIKE_AN_ADDRESS = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9]+)?")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from skyports_tf.exposure.facts import facts_of, looks_like_firewall
+from skyports_tf.exposure.facts import looks_like_firewall, matters
 from skyports_tf.exposure.resources import Configuration, Resource, module_of, without_index
 from skyports_tf.exposure.values import overlay
 
@@ -56,12 +56,9 @@ def _plan(document: Mapping[str, Any]) -> View:
             _change(change, code, before, after)
     planned = list(_listed((document.get("planned_values") or {}).get("root_module") or {}))
     prior = (document.get("prior_state") or {}).get("values") or {}
-    for resource in _read(planned, code):
-        if resource.address not in told:
-            after[resource.address] = resource
-    for resource in _read(_listed(prior.get("root_module") or {}), code):
-        if resource.address not in told:
-            before[resource.address] = resource
+    for view, listed in ((after, planned), (before, _listed(prior.get("root_module") or {}))):
+        untold = (item for item in listed if item.get("address") not in told)
+        view.update((resource.address, resource) for resource in _read(untold, code))
     staying = [item for item in document.get("resource_changes") or () if _stays(item)]
     return View(tuple(after.values()), tuple(before.values()), _unseen([*staying, *planned]))
 
@@ -83,7 +80,10 @@ def _change(
         before[key] = _resource(resource, old, code)
     if _FORGETS.intersection(change.get("actions") or ()):
         after[key] = _resource(resource, old or {}, code)
-    elif new:
+    elif old and new == old and change.get("actions") == ["no-op"]:
+        # one and the same, which is read once
+        after[key] = before[key]
+    elif new is not None:
         after[key] = _resource(resource, overlay(new, change.get("after_unknown")), code)
 
 
@@ -109,7 +109,7 @@ def _listed(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_known(resource: Mapping[str, Any]) -> bool:
-    return resource.get("mode") != "data" and facts_of(str(resource.get("type"))) is not None
+    return resource.get("mode") != "data" and matters(str(resource.get("type")))
 
 
 def _resource(resource: Mapping[str, Any], values: Mapping[str, Any], code: Configuration) -> Resource:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from skyports_tf.exposure.facts import RuleFact, facts_of
+from skyports_tf.exposure.attachments import attachments
+from skyports_tf.exposure.facts import facts_of
 from skyports_tf.exposure.lookup import Untold
 from skyports_tf.exposure.model import Exposure
 from skyports_tf.exposure.reading import Read, read_resource
 from skyports_tf.exposure.resources import Resource
 from skyports_tf.exposure.rules import ALL, Rule, RuleSource, exposures_of
+from skyports_tf.exposure.shapes import RuleFact
 from skyports_tf.exposure.terraform_json import View
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """What a view exposes; `before` is None where there is none. `untold` is what nobody can tell yet."""
+    """What a view exposes; `before` is None where there is none. `untold` is what nobody can tell yet.
+
+    `attached` says what the resources with rules guard, by address.
+    """
 
     after: tuple[Exposure, ...]
     before: tuple[Exposure, ...] | None = None
     untold: tuple[Untold, ...] = ()
+    attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) -> Exposed:
     """The exposures of a plan, a state or code, before and after; `ours` are no strangers."""
     after = [(resource, read_resource(resource)) for resource in view.after]
-    before = [(resource, read_resource(resource)) for resource in view.before or ()]
+    known = {id(resource): read for resource, read in after}
+    before = [
+        (resource, known.get(id(resource)) or read_resource(resource)) for resource in view.before or ()
+    ]
     separate = _Separate([*before, *after])
     untold = [
         item for resource, read in after for item in read.untold if not separate.explains(resource, item)
@@ -37,6 +46,7 @@ def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) ->
         if view.before is None
         else exposures_of(_Separate(before).without_echoes(before), ours, stack),
         untold=tuple(sorted(untold, key=lambda item: (item.address, item.attribute))),
+        attached={**attachments(view.before or ()), **attachments(view.after)},
     )
 
 

@@ -14,6 +14,7 @@ from skyports_tf.report.style import Look, columns, count, style
 
 VERSION: Final = 1
 _MOST_SOURCES: Final = 4
+_MOST_PLACES: Final = 2
 _LAST_PORT: Final = 65535
 _LOOKS: Final[dict[str, Look]] = {"+": "green", "-": "red"}
 _KINDS: Final = {"group": "group", "prefix_list": "prefix list", "tag": "tag"}
@@ -28,8 +29,15 @@ def exposure_json(answer: Answer, diagnostics: Iterable[Diagnostic] = ()) -> dic
         "version": VERSION,
         "exposures": [_item_json(item) for item in answer.after],
         "before": None if answer.before is None else [_item_json(item) for item in answer.before],
+        "attached": {address: list(answer.attached[address]) for address in _known_places(answer)},
         "diagnostics": [diagnostic_json(item) for item in found],
     }
+
+
+def _known_places(answer: Answer) -> list[str]:
+    """The addresses of exposures that guard something that is known."""
+    addresses = {item.address for item in (*answer.after, *(answer.before or ()))}
+    return sorted(addresses & set(answer.attached))
 
 
 def _item_json(item: Exposure) -> dict[str, Any]:
@@ -47,15 +55,16 @@ def _item_json(item: Exposure) -> dict[str, Any]:
 
 
 def exposure_text(answer: Answer) -> str:
-    """A table: a mark for what a plan opens (+) and closes (-), who, what, and through which resource."""
+    """A table: a mark for what a plan opens (+) and closes (-), who, what, through what, on what."""
     before = set(answer.before) if answer.before is not None else set(answer.after)
     after = set(answer.after)
     marked = [("+" if item not in before else " ", item) for item in answer.after]
     marked += [("-", item) for item in answer.before or () if item not in after]
     if not marked:
         return "nothing is exposed"
-    rows = [_row(mark, items) for mark, items in _grouped(marked)]
-    lines = columns([("", "who", "what", "through"), *rows], indent=0)
+    rows = [(*_row(mark, items), _guarded(answer, items[0])) for mark, items in _grouped(marked)]
+    head = ("", "who", "what", "through", "on" if any(row[-1] for row in rows) else "")
+    lines = columns([head, *rows], indent=0)
     shown = [style(lines[0], "dim")]
     for row, line in zip(rows, lines[1:], strict=True):
         look = _LOOKS.get(row[0])
@@ -93,6 +102,13 @@ def _row(mark: str, items: Sequence[Exposure]) -> _Row:
     kind = _KINDS.get(first.source_kind, "")
     who = f"{kind} {who}" if kind and not first.internet else who
     return (mark, f"INTERNET  {who}" if first.internet else who, _what(first), _place(first))
+
+
+def _guarded(answer: Answer, item: Exposure) -> str:
+    """What the resource's rules guard, in a few words."""
+    names = answer.attached.get(item.address, ())
+    more = f" and {len(names) - _MOST_PLACES} more" if len(names) > _MOST_PLACES else ""
+    return ", ".join(names[:_MOST_PLACES]) + more
 
 
 def _what(item: Exposure) -> str:

@@ -1,0 +1,114 @@
+"""The closed list of ways in which a provider spells a rule: what facts about it may say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from skyports_tf.exposure.intervals import IntervalSet
+from skyports_tf.exposure.values import Path
+
+SourceWord = Literal["cidr", "group", "prefix_list", "tag", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Holds where the value at `at` is one of `values`; `unset` is the answer where there is none."""
+
+    at: Path
+    values: frozenset[str]
+    unset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolFact:
+    """The protocol stands at `at`, or is that of the block of `blocks` which is there; else `default`."""
+
+    at: Path | None
+    blocks: tuple[tuple[Path, str], ...]
+    names: Mapping[str, str]
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortsFact:
+    """Ports stand as pairs of numbers, or as texts; `unset` are those where none stands.
+
+    `words` are texts for every port; `unknown` are the ports that one has which is not known yet.
+    """
+
+    pairs: tuple[tuple[Path, Path], ...]
+    texts: tuple[Path, ...]
+    words: frozenset[str]
+    unset: IntervalSet
+    unknown: IntervalSet | None
+    zero_is_unset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFact:
+    """Sources stand at `at`. A `text` may be a block or a word; what else it may be is `other`.
+
+    `bits` is where the length of the prefix stands, `itself` says that the value is yes or no, and a yes
+    means the group itself; a value that begins with one of `prefixes` is of that kind.
+    """
+
+    at: Path
+    kind: SourceWord
+    other: SourceWord
+    bits: Path | None
+    itself: bool
+    prefixes: Mapping[str, SourceWord]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFact:
+    """One kind of rule in a type of resource; schemas/exposure-facts.schema.json describes each fact."""
+
+    each: tuple[str, ...]
+    echo_of: tuple[str, ...]
+    when: tuple[Condition, ...]
+    unless: tuple[Condition, ...]
+    allow: tuple[Condition, ...]
+    deny: tuple[Condition, ...] | None
+    deny_whole: tuple[Condition, ...]
+    priority: Path | None
+    priority_unset: int
+    priority_zero_is_unset: bool
+    ordered: bool
+    last: bool
+    deny_wins_ties: bool
+    scope: tuple[Path, ...]
+    targets: tuple[Path, ...]
+    protocol: ProtocolFact
+    ports: PortsFact
+    sources: tuple[SourceFact, ...]
+    no_source: Literal["everyone", "opens", "nobody"]
+    families: Path | None
+    every_family: tuple[int, ...]
+    inside: tuple[Condition, ...]
+    inside_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFact:
+    """A type of resource that opens ports: its cloud, its rules, the group that it belongs to."""
+
+    cloud: str
+    rules: tuple[RuleFact, ...]
+    group: Path | None
+    guards: tuple[Path, ...]
+    words: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachingFact:
+    """A type of resource that attaches groups, or bears the marks that rules are for.
+
+    What they are attached to is the resource itself, or what stands at `to`.
+    """
+
+    groups: tuple[Path, ...]
+    marks: tuple[Path, ...]
+    to: tuple[Path, ...]
