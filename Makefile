@@ -49,7 +49,7 @@ bench: $(READY) terraform  ## measure, and write docs/benchmarks.md
 reliability: $(READY) terraform  ## measure zero gap, and write docs/reliability.md
 	$(BIN)/python -m bench.zero_gap
 
-kills: $(READY) terraform  ## strike at every call of apply and destroy, and write docs/reliability.md: an hour
+kills: $(READY) terraform  ## strike at every call of apply and destroy, and write docs/reliability.md: half an hour
 	$(BIN)/python -m bench.kills --write
 
 docs: $(READY)  ## write the generated pages of docs/

@@ -1,6 +1,6 @@
 """`python -m bench.kills`: strikes at the calls of apply and destroy, and what a rerun of destroy leaves.
 
-    python -m bench.kills                       every strike; takes an hour on two cores
+    python -m bench.kills                       every strike; takes half an hour on two cores
     python -m bench.kills --sample 40           that many of them, chosen by --seed
     python -m bench.kills --log kills.jsonl     go on where an earlier run has stopped
     python -m bench.kills --write               write the section of docs/reliability.md
