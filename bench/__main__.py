@@ -13,6 +13,7 @@ PARTS = {
     "ranges": "ranges",
     "exposure": "exposure",
     "terraform": "terraform_runs",
+    "together": "together",
 }
 
 

@@ -12,6 +12,7 @@ from bench.workspace import installed, memory_folder, write_tasks
 COUNTS = (100, 1000, 10_000)
 ROUNDS = 5
 _FLOOR = Path(__file__).resolve().with_name("floor.py")
+_INPUTS = _FLOOR.with_name("inputs.py")
 
 
 def run_part() -> PartResult:
@@ -21,6 +22,7 @@ def run_part() -> PartResult:
         whole = fleet.against_floor(COUNTS[-1])
         costs = fleet.costs()
         unchanged, written = fleet.unchanged(COUNTS[-1])
+        check = fleet.check(COUNTS[-1])
     per_task = ", ".join(f"{count:,}: {cost.wall * 1000:.2f} ms" for count, cost in costs.items())
     return PartResult(
         "fleet",
@@ -35,10 +37,18 @@ def run_part() -> PartResult:
                 "a task of 10,000 : a task of 1,000", costs[10_000], costs[1000], 1.1, ROUNDS, 1000, "ms"
             ),
             Comparison("10,000 files, unchanged tree : new tree", unchanged, whole[0], 1.0, 1),
+            Comparison(
+                "`compile --check`, 10,000 files, unchanged tree : reading and parsing them",
+                *check,
+                1.3,
+                ROUNDS,
+            ),
         ),
         (
             f"Cost of a task, the process's start taken off, in fleets of {per_task}.",
             f"Of an unchanged tree {written} files were written.",
+            "`compile --check` reads the task files and the whole tree, and compares them with what was "
+            "found up to date before; the other side reads and parses the task files alone.",
         ),
     )
 
@@ -74,6 +84,18 @@ class _Fleet:
         before = _versions(tree)
         spent = self._compile(count, tree)
         return spent, len(set(_versions(tree)) ^ set(before)) // 2
+
+    def check(self, count: int) -> tuple[Seconds, Seconds]:
+        """Median seconds: a check of the tree that is there, and reading and parsing the task files."""
+        folder, tree = self._tasks[count][0].parent, self._folder / f"tree{count}"
+        command = [self._programs / "skyports-tf", "compile", folder.name, "--check", "--out", tree]
+        sides = {
+            "ours": lambda: timed(command, folder.parent, self._env),
+            "inputs": lambda: timed([self._programs / "python", _INPUTS, folder], folder, self._env),
+        }
+        # the first check is of another call than the compile, which named the files
+        medians = in_turns(sides, ROUNDS, warm_up=1)
+        return medians["ours"], medians["inputs"]
 
     def _compile(self, count: int, out: Path, first: int | None = None) -> Seconds:
         tasks = [task.name for task in self._tasks[count][:first]]

@@ -20,7 +20,7 @@ _STACK = "infra/four/aws-us-east-1"
 
 def run_part() -> PartResult:
     """`apply` of four rules, and a `plan` without changes."""
-    with memory_folder() as folder, installed() as programs, _local_aws(folder) as (url, env):
+    with memory_folder() as folder, installed() as programs, local_aws(folder) as (url, env):
         runs = _Runs(folder, programs / "skyports-tf", url, env)
         apply = in_turns({"ours": runs.apply, "bare": runs.bare_apply}, ROUNDS)
         plan = in_turns({"ours": runs.plan, "bare": runs.bare_plan}, ROUNDS)
@@ -41,7 +41,8 @@ def run_part() -> PartResult:
 
 
 @contextmanager
-def _local_aws(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def local_aws(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """A local AWS: its URL, and the environment of a process that uses it."""
     with start_moto() as moto:
         config = cli_config(folder)
         yield (

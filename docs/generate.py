@@ -19,6 +19,7 @@ import click
 from docs.clouds_page import clouds_page
 from docs.comment_example import comment_example
 from docs.markdown import table
+from skyports_tf.backends import backends
 from skyports_tf.cli import ALIASES, PROGRAM, VERBS, cli
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.codes import CODES
@@ -125,6 +126,39 @@ source, it stays open until the latest of them ends, and for good where one has 
 """
 
 
+STATES = """\
+## Where states are kept
+
+Each stack has a state of its own. Without `backend` it is a file in the stack's folder; with it, the
+state lies in one of Terraform's backends, under a key that is made per stack:
+
+"""
+
+STATES_MORE = """\
+`{prefix}` is the backend's `key_prefix` (our own setting, `skyports` where it is not set), `{cluster}`
+the cluster, `{place}` the stack's folder in the cluster's, such as `aws-us-east-1`, `{directory}` is
+`{cluster}/{place}` and `{stack}` `{cluster}-{place}`. What a backend does not take as a key is cut, and a
+digest tells it from others. The key may be set where it differs by stack: `key: 'ports/{cluster}/{place}'`.
+Two stacks that would share one key are refused (`backend-key-shared`). `http` asks for an address; the
+stack's name is added to it, or stands where `{stack}` is, as GitLab wants it for `lock_address`.
+
+**No secret is taken in the config.** Terraform reads it from the environment, or from what
+`--backend-config FILE` or `terraform.backend_config` name (a file that is not committed, or NAME=VALUE): that
+reaches `terraform init` alone, and no file of ours. Terraform keeps it in `.terraform/`.
+
+**Locks** are Terraform's own. Who comes second stops with the holder's name, or waits with
+`--lock-timeout 2m`. On S3, set `use_lockfile: true` (Terraform 1.10 or newer).
+
+**Moving states**: change `backend`, then `skyports-tf plan TASK`. It asks, or takes `--migrate-state`, and
+copies each state by Terraform's own `init -migrate-state`, after a look at both sides: a state is
+never copied over another (`backend-conflict`), and is read back afterwards. Where somebody else has moved
+it, nothing is asked.
+
+In a pipeline (`CI` is set), `plan` and `apply` warn of a state that is kept beside the files.
+
+"""
+
+
 def errors_page() -> str:
     """docs/errors.md: every code under the heading that codes.py gives it."""
     sections = []
@@ -152,6 +186,7 @@ def configuration_page() -> str:
         needed = {name: {"needed": True} for name in cloud.required_settings}
         settings = {name: {**node, **needed.get(name, {})} for name, node in cloud.settings.items()}
         parts.append(f"### {cloud.title}\n\n{_settings({'properties': settings}, {}, cloud.name)}")
+    parts.append(_states())
     parts.append(TASKS_OF_A_CLUSTER)
     example = (ROOT / "examples/config/skyports.yaml").read_text(encoding="utf-8")
     return "\n".join([NOTICE, *parts, f"## Example\n\n```yaml\n{example}```\n"])
@@ -173,6 +208,19 @@ PAGES = {
     "docs/clouds.md": lambda: f"{NOTICE}\n{clouds_page()}",
     "docs/configuration.md": configuration_page,
 }
+
+
+def _states() -> str:
+    """The section on backends: the key of each, and what Terraform reads secrets from."""
+    rows = []
+    for backend in backends().values():
+        setting = f"`{backend.key}`" if backend.key else "its folder"
+        value = f"ADDRESS/{backend.value}" if backend.shape == "url" else backend.value
+        secrets = {**backend.variables, **backend.secrets}
+        told = ", ".join(f"`{variable}`" for variable in secrets.values() if variable)
+        rows.append((f"`{backend.kind}`", setting, f"`{value}`" if value else "", told))
+    head = ("backend", "key of a stack", "what it is", "secrets, from the environment")
+    return f"{STATES}{table(head, rows)}\n{STATES_MORE}"
 
 
 def _code_groups() -> Iterator[tuple[str, list[str]]]:

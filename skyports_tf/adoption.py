@@ -189,7 +189,7 @@ def plan_release(
 
     Its files say so until `apply_release`, or until `keep_stack` puts them back.
     """
-    if never_applied(paths_of(out, stack), stack):
+    if never_applied(paths_of(out, stack)):
         return ReleasePlan(empty_plan(out, stack))
     with execution_of(out, stack, settings, progress) as execution:
         outputs = read_outputs(execution)

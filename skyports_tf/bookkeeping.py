@@ -91,7 +91,8 @@ def merged_stacks(
             entries, _ = close_expired(entries, request.now)
         if entries or old:
             merged.append(build_stack(place, old, entries, request.config, flags))
-    findings.add(*_gone(out, merged, files), *_renamed(out, demands, folders, forgotten))
+    left = _left_behind(request, out, folders.difference(files))
+    findings.add(*_gone(out, [*merged, *left], files), *_renamed(out, demands, folders, forgotten))
     findings.add(*_expired(merged, demands), *_pending(merged))
     return tuple(merged)
 
@@ -138,6 +139,16 @@ def _gone(out: str, stacks: Sequence[Stack], compiled: dict[str, set[str]]) -> I
     for file, open_grants in sorted(found.items()):
         if open_grants and not os.path.lexists(os.path.join(base, file)):
             yield _stays_open("task-gone", f"{file} is gone", file, open_grants)
+
+
+def _left_behind(request: CompileRequest, out: str, others: Iterable[str]) -> list[Stack]:
+    """Stacks of other clusters that have tasks in the folders that were named: whose files may be gone."""
+    ledger_name = ledger_names(out)
+    below = tuple(f"{ledger_name(folder)}/".removeprefix("./") for folder in request.folders)
+    if not below:
+        return []
+    stacks = (stack for cluster in sorted(others) for stack in _readable(out, cluster))
+    return [stack for stack in stacks if any(entry.file.startswith(below) for entry in stack.entries)]
 
 
 def _renamed(

@@ -38,7 +38,7 @@ def plan_close(out: str, stack: Stack, settings: RunSettings, progress: Progress
     What an interrupted apply has left behind is taken into the state first. `stack` has its names
     (`fill_stack`).
     """
-    if never_begun(paths_of(out, stack), stack):
+    if never_begun(paths_of(out, stack)):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
         mend(execution)

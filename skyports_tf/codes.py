@@ -10,6 +10,7 @@ from typing import Final
 
 from skyports_tf.codes_adoption import ADOPTION_CODES
 from skyports_tf.codes_exposure import EXPOSURE_CODES
+from skyports_tf.codes_fleets import FLEET_CODES
 from skyports_tf.codes_life import LIFE_CODES
 from skyports_tf.codes_pipelines import PIPELINE_CODES
 from skyports_tf.codes_policy import POLICY_CODES
@@ -70,6 +71,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     ),
     **ADOPTION_CODES,
     **PIPELINE_CODES,
+    **FLEET_CODES,
     # running other programs
     "skypilot-missing": (
         "SkyPilot is needed, and there is none that can be run.",
@@ -117,13 +119,17 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "Use one of the backends that the help names.",
     ),
     "backend-key": (
-        "The config sets what tells the states of stacks apart.",
-        "Leave it out: it is made per stack.",
+        "The config sets what tells the states of stacks apart, and says the same for all.",
+        "Leave it out: it is made per stack; or let it differ by {cluster} and {place}.",
+    ),
+    "backend-key-shared": (
+        "Two stacks of the tree would keep their states in one place, and overwrite each other's.",
+        "Do what the help says.",
     ),
     "config-value": ("A value of the config cannot be used.", "Change it as the message says."),
     "config-secret": (
-        "The config would put a secret into generated files.",
-        "Remove it, and give it to Terraform by the backend's environment variable.",
+        "The config would put a secret into generated files, or holds one itself.",
+        "Remove it, and give it to Terraform as the help says.",
     ),
     "bad-source": (
         "A source is neither a CIDR block nor one of the cloud's own kinds of source.",

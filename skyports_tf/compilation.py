@@ -13,6 +13,7 @@ from skyports_tf.limits import stack_problems
 from skyports_tf.model import GeneratedFile, Stack
 from skyports_tf.render import passing_files, render_module, render_stack, render_tree
 from skyports_tf.resolve import Findings, Place, place_of
+from skyports_tf.since import Changes, affected_stacks
 from skyports_tf.task import TaskOverrides
 from skyports_tf.text.textfile import read_text
 from skyports_tf.write import changed_files
@@ -26,7 +27,9 @@ class CompileRequest:
     compiled for these. `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file
     or by name) that leave the ledger. `expires` is `--expires` as given; `now` is the time of a
     verb that knows it, and what is past its time by then is not opened;
-    `judged_at` is the time by which exceptions to the policy count.
+    `judged_at` is the time by which exceptions to the policy count. `folders` are those that were
+    named in the place of task files, and `notes` what was told of them; with `changes`, stacks that
+    they do not touch are left out.
     """
 
     tasks: tuple[str, ...]
@@ -44,6 +47,9 @@ class CompileRequest:
     now: datetime | None = None
     judged_at: datetime | None = None
     known: tuple[tuple[str, str], ...] = ()
+    folders: tuple[str, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
+    changes: Changes | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -95,6 +101,22 @@ def render_compilation(
     changed = {file.path.rpartition("/")[0] for file in pending}
     compiled = tuple(CompiledStack(stack, files, stack.directory in changed) for stack, files in rendered)
     return Compilation(out, compiled, tuple(shared), pending, diagnostics)
+
+
+def changed_stacks(
+    request: CompileRequest, out: str, stacks: tuple[Stack, ...], findings: Findings
+) -> tuple[Stack, ...]:
+    """Those of `stacks` that the request's changes touch, which a note counts; all where it names none."""
+    changes, catalog = request.changes, request.config.catalog
+    if changes is None:
+        return stacks
+    clouds = sorted({stack.cloud for stack in stacks})
+    stale = [name for name in clouds if changed_files(out, render_module(catalog.load(name), catalog))]
+    found = affected_stacks(changes, out, stacks, request.config, stale)
+    have = "has" if len(found) == 1 else "have"
+    message = f"{len(found)} of {len(stacks)} stacks {have} changed since {changes.ref}"
+    findings.add(Diagnostic("changed-since", message, severity="note"))
+    return found
 
 
 def add_problems(

@@ -13,6 +13,7 @@ from skyports_tf.compilation import (
     CompiledStack,
     CompileRequest,
     add_problems,
+    changed_stacks,
     render_compilation,
     stop_on_errors,
     told,
@@ -25,6 +26,7 @@ from skyports_tf.model import StackMode
 from skyports_tf.policing import add_breaches
 from skyports_tf.resolve import Demand, Findings, resolve_document
 from skyports_tf.sources import Source, SourceError, parse_source
+from skyports_tf.statekeys import key_findings
 from skyports_tf.task import TaskOverrides, read_tasks
 from skyports_tf.write import locked_tree, write_files
 
@@ -50,14 +52,17 @@ def compile_tree(request: CompileRequest) -> Compilation:
 def _compile(request: CompileRequest, writing: bool) -> Compilation:
     out = request.out or request.config.out
     findings = Findings()
+    findings.add(*request.notes)
     flags = _flags(request, findings)
     demands = _read_demands(request, out, flags, findings)
     # after an error nothing will be written, but what the others break is told as well
     writing = writing and not findings.has_errors
     with locked_tree(out) if writing and (demands or request.forget) else nullcontext():
-        stacks = merged_stacks(request, out, demands, flags, findings)
+        merged = merged_stacks(request, out, demands, flags, findings)
+        stacks = changed_stacks(request, out, merged, findings)
         spans = {demand.place: (demand.path, demand.span) for demand in demands}
         add_problems(stacks, request.config, findings, spans)
+        findings.add(*key_findings(out, stacks, request.config))
         add_breaches(stacks, request, out, demands, findings)
         stop_on_errors(findings)
         compilation = render_compilation(out, stacks, request.config.catalog, told(findings))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skyports_tf.backends import STATE_KEYS, setting_problem
+from skyports_tf.backends import LOCAL, backend_findings, partial_config
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
@@ -56,8 +56,10 @@ class Config:
     """The config as read, or its defaults.
 
     `path` is None where there is no file; `out` is relative to the current folder where it
-    lies below it. `ours` are blocks whose addresses are not the internet. `cloud_settings` holds
-    each cloud's own part; `document` gives findings on settings their place.
+    lies below it. `backend_config` are files and NAME=VALUE pairs for `terraform init` alone, and with
+    `migrate_state` a state follows its backend. `ours` are blocks whose addresses are not the
+    internet. `cloud_settings` holds each cloud's own part; `document` gives findings on settings
+    their place.
     """
 
     path: str | None = None
@@ -70,8 +72,10 @@ class Config:
     retain: bool = False
     expires: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    backend_kind: str = "local"
+    backend_kind: str = LOCAL
     backend: Mapping[str, Any] = field(default_factory=dict)
+    backend_config: tuple[str, ...] = ()
+    migrate_state: bool = False
     terraform_binary: str | None = None
     sky_binary: str | None = None
     rules: tuple[ClusterRule, ...] = ()
@@ -118,7 +122,7 @@ def read_config(path: str | None) -> Config:
     if findings:
         raise FindingsError(findings)
     findings = [
-        *_backend_findings(document),
+        *backend_findings(document),
         *_cloud_findings(document, catalog),
         *_nul_findings(document, document.data),
     ]
@@ -148,22 +152,6 @@ def _config_schema(catalog: Catalog, given: Any) -> Mapping[str, Any]:
         properties = catalog.load(name).settings if is_named else {}
         clouds[name] = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "properties": {**schema["properties"], **clouds}}
-
-
-def _backend_findings(document: YamlDocument) -> Iterator[Diagnostic]:
-    for kind, settings in (document.data.get("backend") or {}).items():
-        if kind not in STATE_KEYS:
-            known = f"known backends: {', '.join(sorted(STATE_KEYS))}"
-            place = ("backend", kind)
-            help_text = suggest(kind, STATE_KEYS, known)
-            yield document.diagnostic(
-                "backend-unknown", f"unknown backend {kind!r}", place, key=True, help=help_text
-            )
-            continue
-        for name, value in (settings or {}).items():
-            problem = setting_problem(kind, str(name), value)
-            if problem:
-                yield document.diagnostic(*problem, ("backend", kind, name), key=True)
 
 
 def _cloud_findings(document: YamlDocument, catalog: Catalog) -> Iterator[Diagnostic]:
@@ -199,7 +187,7 @@ class _Reader:
 
     def config(self, path: str) -> Config:
         given: Mapping[str, Any] = {k: v for k, v in (self.document.data or {}).items() if v is not None}
-        backend_kind, backend = next(iter((given.get("backend") or {"local": None}).items()))
+        backend_kind, backend = next(iter((given.get("backend") or {LOCAL: None}).items()))
         return Config(
             path=path,
             out=_relative_to_here(Path(path).parent / given.get("out", DEFAULT_OUT)),
@@ -213,6 +201,7 @@ class _Reader:
             tags=given.get("tags", {}),
             backend_kind=backend_kind,
             backend=backend or {},
+            backend_config=partial_config(path, given),
             terraform_binary=_binary_path(path, given.get("terraform", {}).get("binary")),
             sky_binary=_binary_path(path, given.get("skypilot", {}).get("binary")),
             rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),

@@ -64,7 +64,7 @@ def find_drift(out: str, stack: Stack, settings: RunSettings, progress: Progress
     """
     with execution_of(out, stack, settings, progress) as execution:
         found, record = NOTHING, Record()
-        if not never_applied(execution.paths, stack):
+        if not never_applied(execution.paths):
             found, record = _refresh(execution)
         probe = read_probe(execution)
         foreign = _foreign(execution, found, probe)

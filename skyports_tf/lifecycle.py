@@ -23,6 +23,7 @@ from skyports_tf.running.execution import (
     silent,
 )
 from skyports_tf.running.initialization import StackPaths
+from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.repair import mend, repair
 from skyports_tf.running.saved import keep_shown
@@ -52,7 +53,7 @@ __all__ = [
 def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
     """Plan what the stack's files ask for, and save the plan where it does anything."""
     paths = paths_of(out, stack)
-    if not stack.rules and never_begun(paths, stack):
+    if not stack.rules and never_begun(paths):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
         mend(execution)
@@ -66,7 +67,7 @@ def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progres
 
     The files stay as they are: the next plan does what they ask for.
     """
-    if never_applied(paths_of(out, stack), stack):
+    if never_applied(paths_of(out, stack)):
         return empty_plan(out, stack)
     with execution_of(out, replace(stack, rules=(), packed=()), settings, progress) as execution:
         if _knows_closed(execution.paths):
@@ -116,7 +117,7 @@ def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progr
 
 def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
     """The stack as its state has it; `unknown` with the reason where the state can't be read."""
-    if never_applied(paths_of(out, stack), stack):
+    if never_applied(paths_of(out, stack)):
         return StackStatus(stack, "closed")
     try:
         with execution_of(out, stack, settings, silent) as execution:
@@ -124,6 +125,8 @@ def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
             return status_of(stack, read_open_rules(execution, outputs), outputs)
     except TerraformError as error:
         return StackStatus(stack, "unknown", reason=_first_words(error))
+    except BackendMovedError as error:
+        return StackStatus(stack, "unknown", reason=str(error))
 
 
 def _knows_closed(paths: StackPaths) -> bool:

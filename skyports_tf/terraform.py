@@ -106,6 +106,8 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         self.folder = folder
         self.environment = {**environment, **_ENVIRONMENT}
         self.signals = signals
+        #: Files and NAME=VALUE pairs for the backend, of init alone.
+        self.backend_config: tuple[str, ...] = ()
 
     def __getattr__(self, item: str) -> NoReturn:
         # the base class would run `terraform <item>`
@@ -118,9 +120,15 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         """Refuse: what the base class builds on it speaks to Terraform 0.x."""
         raise NotImplementedError(f"terraform {cmd}")
 
-    def init(self, *, lock_timeout: str | None = None, extra: Mapping[str, str] | None = None) -> Run:
-        """Prepare the folder; `extra` is environment for this run alone."""
-        return self._run("init", extra=extra, input=False, no_color=IsFlagged, lock_timeout=lock_timeout)
+    def init(self, *, extra: Mapping[str, str] | None = None, **flags: Flag) -> Run:
+        """Prepare the folder; `extra` is environment for this run alone, True a bare flag."""
+        options: dict[str, Any] = {
+            name: IsFlagged if value is True else value for name, value in flags.items()
+        }
+        parts = list(self.backend_config)
+        return self._run(
+            "init", extra=extra, input=False, no_color=IsFlagged, backend_config=parts, **options
+        )
 
     def plan(self, *, on_event: OnEvent | None = None, **flags: Flag) -> Run:
         """Plan, with events as they come; True is a bare flag, a list a flag for each of its items."""
@@ -145,6 +153,10 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
     def state_pull(self) -> Run:
         """The state as it is kept, one JSON object on stdout; nothing where there is none."""
         return self._run("state pull")
+
+    def state_push(self, file: str) -> Run:
+        """Put the state of a file in the place of the one that is kept, whatever that one's lineage."""
+        return self._run("state push", file, force=IsFlagged)
 
     def state_list(self) -> Run:
         """The addresses in the state, one a line on stdout."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
@@ -30,6 +30,12 @@ def folders_of(out: str) -> frozenset[str]:
         return frozenset(os.listdir(out))
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
+
+
+def directories_of_tree(out: str) -> Iterator[str]:
+    """The folders of all stacks of the tree `out`; no ledger is read."""
+    names = sorted(name for name in folders_of(out) if is_cluster_name(name))
+    return (directory for cluster in names for directory in _directories_of(out, cluster))
 
 
 def all_stacks(out: str) -> tuple[Stack, ...]:

@@ -17,7 +17,7 @@ ROOT = "skyports_tf"
 
 #: The pipeline, a line a stage. A module imports from modules before it, and from nothing else of ours.
 PIPELINE = (
-    "codes_pipelines",
+    "codes_pipelines codes_fleets",
     "codes_adoption codes_exposure codes_life codes_policy codes_review codes_tasks codes diagnostics",
     "ports sources expiry hcl documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
@@ -25,14 +25,17 @@ PIPELINE = (
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
     "exposure.intervals exposure.addresses exposure.model exposure.ours policy rulebook",
     "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
+    "taskfiles",
     "exposure.values exposure.shapes exposure.facts exposure.resources exposure.rules exposure.lookup",
     "exposure.senders exposure.reading exposure.terraform_json exposure.attachments exposure.views",
     "exposure.hcl_functions exposure.hcl_expressions exposure.hcl_code exposure.hcl_scopes",
     "exposure.hcl_modules",
     "packing.identity pack deadlines grants resolve stacks limits entries ledger tree portplaces breachspots",
-    "cache templating render write compilation bookkeeping policing compiler recompile lease skypilot",
-    "exposure.questions exposure.answers",
-    "running.child running.stream terraform running.embedded running.initialization running.execution",
+    "statekeys since",
+    "cache templating render write compilation bookkeeping checked policing compiler recompile lease",
+    "skypilot exposure.questions exposure.answers",
+    "running.child running.stream terraform running.embedded running.initialization",
+    "running.migration running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.saved running.probe running.imports running.repair",
     "running.adopting lifecycle closing running.foreground running.shutdown holding adoption",
@@ -45,7 +48,8 @@ PIPELINE = (
     "report.mermaid report.comment_rows report.comment_parts report.comment_bounds report.markdown",
     "report.drawing report.page_stacks report.page report.html",
     "report.adoption report.json_output report.steps report.drift report.reap report.exposure",
-    "cli.console cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
+    "cli.console cli.runoptions",
+    "cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
     "cli.reports cli.formats",
     "cli.inspect cli.compile cli.plan cli.saved cli.apply cli.launch cli.hold cli.destroy cli.down",
     "cli.status cli.names cli.clouds cli.exposure cli.drift cli.reap cli.adopt cli.release cli.report",
@@ -71,7 +75,6 @@ ALL_CLOUDS = set(managed_clouds()) | set(unmanaged_clouds())
 CLOUD_WORDS = {
     "config": {"aws"},  # the default of `clouds`
     "sources": {"aws"},  # ids that only AWS has
-    "backends": {"oci", "kubernetes"},  # Terraform backends of these names
     # SkyPilot's words in a task file: `infra`, `config`, the stores of `file_mounts`
     "tasks.infra": ALL_CLOUDS,
     "tasks.settings": ALL_CLOUDS,

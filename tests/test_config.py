@@ -55,11 +55,7 @@ def test_out_is_relative_to_the_config(project: Project) -> None:
         ("rules: [{cluster: web, ports: {99999: {}}}]\n", "bad-port", (1, 32)),
         ("rules: [{cluster: web, ports: {80: {protocol: icmp}}}]\n", None, None),
         ("backend: {s4: {}}\n", "backend-unknown", (1, 11)),
-        ("backend: {s3: {key: x}}\n", "backend-key", (1, 16)),
-        ("backend: {s3: {secret_key: x}}\n", "config-secret", (1, 16)),
-        ("backend: {pg: {conn_str: 'postgres://u:p@h/db'}}\n", "config-secret", (1, 16)),
         ("backend: {s3: {}, gcs: {}}\n", None, None),
-        ("backend: {s3: {'a b': x}}\n", "config-value", (1, 16)),
         ("aws: {mode: both}\n", None, None),
         ("aws: {rules_per_security_group: 0}\n", None, None),
         ("user_hash: 'a b'\n", None, None),
@@ -91,40 +87,3 @@ def test_all_mistakes_of_the_file_are_told_at_once(project: Project) -> None:
     with pytest.raises(FindingsError) as caught:
         read(project, mistakes)
     assert [item.code for item in caught.value.diagnostics] == ["bad-source"] * 2 + ["bad-port", "bad-source"]
-
-
-BACKENDS = {
-    "local: {}": 'backend "local" {}',
-    "s3: {bucket: b, region: us-east-1, use_lockfile: true}": (
-        'backend "s3" {\n'
-        '    bucket       = "b"\n'
-        '    key          = "skyports/web/aws-us-east-1/terraform.tfstate"\n'
-        '    region       = "us-east-1"\n'
-        "    use_lockfile = true\n"
-        "  }"
-    ),
-    "gcs: {bucket: b, key_prefix: team/ports}": (
-        'backend "gcs" {\n    bucket = "b"\n    prefix = "team/ports/web/aws-us-east-1"\n  }'
-    ),
-    "pg: {}": 'backend "pg" {\n    schema_name = "skyports_web-aws-us-east-1"\n  }',
-    "http: {address: 'https://example.com/state', lock_address: 'https://example.com/lock'}": (
-        'backend "http" {\n'
-        '    address      = "https://example.com/state/web-aws-us-east-1"\n'
-        '    lock_address = "https://example.com/lock/web-aws-us-east-1"\n'
-        "  }"
-    ),
-    "cloud: {organization: acme}": (
-        'cloud {\n    organization = "acme"\n\n    workspaces {\n'
-        '      name = "skyports-web-aws-us-east-1"\n    }\n  }'
-    ),
-}
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_each_stack_has_a_state_key_of_its_own(project: Project, backend: str) -> None:
-    import subprocess
-
-    project.config(f"backend:\n  {backend}\n")
-    project.compile(project.task("80"))
-    assert f"terraform {{\n  {BACKENDS[backend]}\n}}\n" in project.text("web/aws-us-east-1/backend.tf")
-    subprocess.run(["terraform", "fmt", "-check", "-recursive", str(project.folder / "infra")], check=True)

@@ -109,7 +109,8 @@ def test_another_plan_than_the_one_that_was_shown_is_not_applied(
     with pytest.raises(FindingsError) as caught:
         apply_plan(str(tmp_path), shown, SETTINGS)
     assert caught.value.diagnostics[0].code == "plan-replaced"
-    assert not (folder / "terraform.tfstate").exists()
+    # it is laid before anybody locks it, and was not written to
+    assert (folder / "terraform.tfstate").stat().st_size == 0
 
 
 def test_a_failed_plan_leaves_no_plan_behind(local_terraform: tuple[str, ...], tmp_path: Path) -> None:

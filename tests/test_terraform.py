@@ -240,7 +240,7 @@ class TestWithoutTerraform:
         "trace", ["terraform.tfstate", "terraform.tfstate.backup", "terraform.tfstate.d"]
     )
     def test_but_any_trace_of_a_state_is_looked_into(self, tmp_path: Path, trace: str) -> None:
-        (write_local_stack(tmp_path, STACK) / trace).touch()
+        (write_local_stack(tmp_path, STACK) / trace).write_text("{}", encoding="utf-8")
         with pytest.raises(ProgramMissingError):
             read_status(str(tmp_path), STACK, self.NONE)
 

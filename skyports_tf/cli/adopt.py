@@ -13,9 +13,10 @@ import click
 from skyports_tf.adoption import AdoptionPlan, plan_adoption
 from skyports_tf.cli.configuration import answer_failures, find_user_hash, session_config, time_now
 from skyports_tf.cli.console import Session, is_terminal, pass_session
-from skyports_tf.cli.options import json_option, lock_timeout_option, out_option, yes_option
+from skyports_tf.cli.options import json_option, out_option, yes_option
 from skyports_tf.cli.places import new_stacks
 from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
+from skyports_tf.cli.runoptions import terraform_options
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
@@ -39,7 +40,7 @@ DECLINED = 1
 )
 @click.option("--user-hash", metavar="HASH", help="SkyPilot's user hash.  [default: this machine's]")
 @yes_option
-@lock_timeout_option
+@terraform_options
 @out_option
 @json_option
 @pass_session

@@ -8,7 +8,7 @@ import click
 
 from skyports_tf.cli.configuration import answer_failures, session_config, time_now
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.options import TaskOptions, lock_timeout_option, task_options, yes_option
+from skyports_tf.cli.options import TaskOptions, task_options, yes_option
 from skyports_tf.cli.plan import answer_json, answer_plan, has_changes, plan_all
 from skyports_tf.cli.running import (
     Outcome,
@@ -18,9 +18,10 @@ from skyports_tf.cli.running import (
     run_each,
     run_settings,
 )
+from skyports_tf.cli.runoptions import parallel_option, since_option, terraform_options
 from skyports_tf.cli.saved import saved_json, saved_plans
-from skyports_tf.cli.tasks import compile_request
-from skyports_tf.compiler import Compilation, compile_tree
+from skyports_tf.cli.tasks import compile_request, compiled_tree
+from skyports_tf.compiler import Compilation
 from skyports_tf.holding import claim_files
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
 from skyports_tf.model import StackPlan, StackStatus
@@ -40,19 +41,21 @@ DECLINED = 1
     help="Apply what 'plan' has saved, and plan nothing; TASK... are then clusters or stack folders.",
 )
 @yes_option
-@lock_timeout_option
+@since_option
+@parallel_option
+@terraform_options
 @pass_session
 def apply(session: Session, options: TaskOptions, saved: bool, yes: bool, lock_timeout: str) -> int:
     """Plan, ask, apply that very plan, show the endpoints.
 
-    Every stack is planned before anything is asked or applied. With --saved, the plans that an
-    earlier 'plan' has saved are applied as they were shown, and no other; none named means all.
+    TASK... are SkyPilot task files, or folders of them. Every stack is planned before anything is
+    asked or applied. With --saved, the plans that an earlier 'plan' has saved are applied as they
+    were shown, and no other; none named means all.
     """
     if saved:
         return _apply_saved(session, options, yes, lock_timeout)
     request = compile_request(session, options, time_now())
-    compilation = compile_tree(request)
-    session.report(compilation.diagnostics)
+    compilation = compiled_tree(session, request)
     settings = run_settings(request.config, lock_timeout)
     planned = plan_all(session, compilation, settings)
     if not session.json:

@@ -6,9 +6,11 @@ import os
 
 import click
 
+from skyports_tf.checked import Checked
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, format_option, task_options
 from skyports_tf.cli.reports import FINDING_FORMATS, findings_document, tell_failures
+from skyports_tf.cli.runoptions import since_option
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tasks, compile_tree
 from skyports_tf.diagnostics import Diagnostic
@@ -20,22 +22,30 @@ from skyports_tf.write import tree_diff
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the tree differs.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change as a unified diff.")
 @click.option("--stdout", is_flag=True, help="Write nothing; show the files.")
+@since_option
 @format_option("text", "json", *FINDING_FORMATS)
 @pass_session
 def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, stdout: bool) -> int:
     """Write the Terraform of task files.
 
-    TASK... are SkyPilot task files. Of several, all findings are told, and nothing is written
-    when there is one.
+    TASK... are SkyPilot task files, or folders of them. Of several, all findings are told, and
+    nothing is written when there is one.
     """
     if session.is_document and stdout:
         raise click.UsageError(f"--stdout and --format {session.format} exclude each other.")
     writing = not (check or diff or stdout)
-    compiling = compile_tree if writing else compile_tasks
     tell_failures(session, "compile", options.files)
     request = compile_request(session, options)
     tell_failures(session, "compile", request.files, request.config.policy)
-    compilation = compiling(request)
+    checked = Checked(request, request.out or request.config.out)
+    if check and not (diff or stdout or session.is_document):
+        known = checked.recall()
+        if known is not None:
+            session.report(known)
+            return 0
+    compilation = (compile_tree if writing else compile_tasks)(request)
+    if writing or (check and not compilation.pending):
+        checked.remember(compilation)
     if stdout:
         _print_files(compilation)
     if diff:

@@ -30,10 +30,24 @@ class Session:
     `format` is what `--format` or `--json` chose, empty where neither was said. `failure` makes the
     JSON document of a call that ended with findings, `failed_as` the document of another format; a
     verb that speaks it sets it before it begins its work. With `aside`, stdout belongs to a program
-    that we run, and results go to stderr.
+    that we run, and results go to stderr. `backend_config` and `migrate_state` are what `terraform
+    init` is told beside the config. Up to `parallel` stacks run at once, of those alone that have
+    changed `since` a commit, where one is named.
     """
 
-    __slots__ = ("aside", "color", "config", "failed_as", "failure", "format", "verbose")
+    __slots__ = (
+        "aside",
+        "backend_config",
+        "color",
+        "config",
+        "failed_as",
+        "failure",
+        "format",
+        "migrate_state",
+        "parallel",
+        "since",
+        "verbose",
+    )
 
     def __init__(self) -> None:
         self.config: str | None = None
@@ -41,6 +55,10 @@ class Session:
         self.verbose = False
         self.format = ""
         self.aside = False
+        self.backend_config: tuple[str, ...] = ()
+        self.migrate_state = False
+        self.parallel = 1
+        self.since = ""
         self.failure: Callable[[Sequence[Diagnostic]], JsonDocument] | None = None
         self.failed_as: Callable[[Sequence[Diagnostic]], str] | None = None
 

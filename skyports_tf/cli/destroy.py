@@ -12,7 +12,6 @@ from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import (
     cluster_names,
     json_option,
-    lock_timeout_option,
     out_option,
     timeout_option,
     yes_option,
@@ -26,6 +25,7 @@ from skyports_tf.cli.running import (
     run_each,
     run_settings,
 )
+from skyports_tf.cli.runoptions import parallel_option, terraform_options
 from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import FindingsError
@@ -43,7 +43,8 @@ DECLINED = 1
 @cluster_names(required=True)
 @yes_option
 @timeout_option
-@lock_timeout_option
+@parallel_option
+@terraform_options
 @out_option
 @json_option
 @pass_session

@@ -8,8 +8,9 @@ import click
 
 from skyports_tf.cli.configuration import answer_failures, session_config
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option
+from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import Outcome, announced, explain_failures, filled, run_each, run_settings
+from skyports_tf.cli.runoptions import parallel_option, terraform_options
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.drift import StackDrift, find_drift
 from skyports_tf.lifecycle import Progress
@@ -25,7 +26,8 @@ DETAILED_DRIFTED = 2
 @click.command()
 @cluster_names(required=False)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 0 without drift, 1 on any error, 2 with drift.")
-@lock_timeout_option
+@parallel_option
+@terraform_options
 @out_option
 @json_option
 @pass_session

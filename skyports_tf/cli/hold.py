@@ -18,13 +18,13 @@ from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.options import (
     AfterDashes,
     TaskOptions,
-    lock_timeout_option,
     task_options,
     words_after_dashes,
     yes_option,
 )
 from skyports_tf.cli.plan import answer_plan, plan_all, plans_json
 from skyports_tf.cli.running import Outcome, agree, announced, run_each, run_settings, worst_code
+from skyports_tf.cli.runoptions import terraform_options
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, CompileRequest, compile_tasks, compile_tree
 from skyports_tf.config import DEFAULT_OUT
@@ -49,7 +49,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command("run", cls=AfterDashes, after="-- COMMAND...")
 @task_options()
 @yes_option
-@lock_timeout_option
+@terraform_options
 @pass_session
 def run(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) -> int:
     """Hold ports open while a command runs.

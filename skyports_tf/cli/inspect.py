@@ -6,9 +6,11 @@ import click
 
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, task_options
+from skyports_tf.config import DEFAULT_OUT
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.documents import TaskDocument
 from skyports_tf.task import TaskOverrides, read_tasks
+from skyports_tf.taskfiles import find_task_files
 
 
 @click.command("inspect")
@@ -17,11 +19,13 @@ from skyports_tf.task import TaskOverrides, read_tasks
 def inspect(session: Session, options: TaskOptions) -> int:
     """Show what was understood of task files.
 
-    TASK... are SkyPilot task files: their documents, tasks, candidates and ports. Needs no
-    cloud and no Terraform. Of several files the good ones are shown, and the findings of
+    TASK... are SkyPilot task files, or folders of them: their documents, tasks, candidates and
+    ports. Needs no cloud and no Terraform. Of several files the good ones are shown, and the findings of
     the others make the exit code 1.
     """
-    documents, diagnostics = _read_all(options.files, TaskOverrides(options.ports, options.infra))
+    found = find_task_files(options.files, options.out or DEFAULT_OUT)
+    documents, diagnostics = _read_all(found.files, TaskOverrides(options.ports, options.infra))
+    diagnostics += found.notes
     if session.json:
         from skyports_tf.report.inspection import inspection_json
 

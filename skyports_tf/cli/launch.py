@@ -19,15 +19,15 @@ from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.options import (
     AfterDashes,
     TaskOptions,
-    lock_timeout_option,
     task_options,
     words_after_dashes,
     yes_option,
 )
 from skyports_tf.cli.plan import answer_plan, plan_all, plans_json
 from skyports_tf.cli.running import Outcome, agree, run_each, run_settings, worst_code
-from skyports_tf.cli.tasks import compile_request
-from skyports_tf.compiler import Compilation, CompileRequest, compile_tasks, compile_tree
+from skyports_tf.cli.runoptions import terraform_options
+from skyports_tf.cli.tasks import compile_request, compiled_tree
+from skyports_tf.compiler import Compilation, CompileRequest, compile_tasks
 from skyports_tf.config import DEFAULT_OUT
 from skyports_tf.diagnostics import Diagnostic, SkyportsError
 from skyports_tf.holding import claim_files, refuse_to_open
@@ -67,7 +67,7 @@ DECLINED = 1
 @click.command("launch", cls=AfterDashes, after="[-- SKY ARGS]")
 @task_options()
 @yes_option
-@lock_timeout_option
+@terraform_options
 @pass_session
 def launch(session: Session, options: TaskOptions, yes: bool, lock_timeout: str) -> int:
     """Open the ports of tasks, then launch them with SkyPilot.
@@ -84,8 +84,7 @@ def launch(session: Session, options: TaskOptions, yes: bool, lock_timeout: str)
     request = compile_request(session, options, time_now())
     sky = require_sky(request.config.sky_binary, os.environ)
     with _launches(request, options, arguments, yes) as launches:
-        compilation = compile_tree(request)
-        session.report(compilation.diagnostics)
+        compilation = compiled_tree(session, request)
         launching = _Launching(session, request, compilation, run_settings(request.config, lock_timeout))
         if launching.open(yes):
             launching.launch(sky, launches)

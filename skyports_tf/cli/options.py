@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from skyports_tf.cli.console import Session
+from skyports_tf.cli.runoptions import parallel_option, terraform_options
 
 _DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
 
@@ -100,14 +101,6 @@ out_option = click.option(
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
-lock_timeout_option = click.option(
-    "--lock-timeout",
-    default="0s",
-    metavar="DURATION",
-    show_default=True,
-    help="How long to wait for a state lock, as Terraform spells it.",
-)
-
 
 def read_duration(_context: click.Context, _option: click.Parameter, value: str) -> float:
     """The seconds of a length of time such as 90s, 15m or 1h30m, as the callback of an option."""
@@ -147,13 +140,13 @@ def closing_options(verb: Callable[..., int]) -> Callable[..., int]:
         return verb(*args, options=given, **values)
 
     wrapped: Callable[..., int] = packed
-    for option in (json_option, out_option, lock_timeout_option, timeout_option):
+    for option in (json_option, out_option, parallel_option, terraform_options, timeout_option):
         wrapped = option(wrapped)
     return wrapped
 
 
 def task_files(required: bool = True) -> Callable[[Verb], Verb]:
-    """The argument TASK...: one or more task files (none is allowed where not `required`)."""
+    """The argument TASK...: one or more task files, or folders of them (none where not `required`)."""
     metavar = "TASK..." if required else "[TASK]..."
     return click.argument("files", metavar=metavar, nargs=-1, required=required, type=click.Path())
 

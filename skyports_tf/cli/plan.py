@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,17 +11,26 @@ import click
 from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.formats import PLAN_FORMATS, PlanAnswer, failed_document, plan_document
-from skyports_tf.cli.options import TaskOptions, format_option, lock_timeout_option, task_options
+from skyports_tf.cli.options import TaskOptions, format_option, task_options
 from skyports_tf.cli.reports import tell_failures
-from skyports_tf.cli.running import Outcome, announced, explain_failures, run_each, run_settings
-from skyports_tf.cli.tasks import compile_request
-from skyports_tf.compiler import Compilation, compile_tree
+from skyports_tf.cli.running import (
+    Outcome,
+    agree_to_move,
+    announced,
+    explain_failures,
+    run_each,
+    run_settings,
+)
+from skyports_tf.cli.runoptions import parallel_option, since_option, terraform_options
+from skyports_tf.cli.tasks import compile_request, compiled_tree
+from skyports_tf.compiler import Compilation
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
 from skyports_tf.model import Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
 from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.text import exposure_warnings, plan_text
+from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.running.saved import unreviewed
 
 CHANGES = 2
@@ -38,21 +48,23 @@ CHANGES = 2
     type=click.Path(),
     help="Exit 1 where a plan does anything else than the skyports.tfplan.json below DIR says.",
 )
-@lock_timeout_option
+@since_option
+@parallel_option
+@terraform_options
 @pass_session
 def plan(
     session: Session, options: TaskOptions, detailed_exitcode: bool, reviewed: str | None, lock_timeout: str
 ) -> int:
     """Compile, then show which ports open, change and close.
 
-    The plans are saved in the stacks' folders, for 'apply --saved'.
+    TASK... are SkyPilot task files, or folders of them. The plans are saved in the stacks' folders,
+    for 'apply --saved'.
     """
     session.failed_as = failed_document(session.format)
     tell_failures(session, "plan", options.files)
     request = compile_request(session, options, time_now())
     tell_failures(session, "plan", request.files, request.config.policy)
-    compilation = compile_tree(request)
-    session.report(compilation.diagnostics)
+    compilation = compiled_tree(session, request)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
     if reviewed is not None and (found := unreviewed(planned.results, Path(reviewed))):
         planned.failures.append(FindingsError(found))
@@ -71,12 +83,27 @@ def plan(
 
 
 def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
-    """Plan every stack of the compilation, also those that lost their last port."""
+    """Plan every stack of the compilation, also those that lost their last port.
 
-    def step(stack: Stack, progress: Progress) -> StackPlan:
-        return plan_stack(compilation.out, stack, settings, announced(progress, stack, "plan"))
+    Where a state would have to follow its backend, who can be asked is asked.
+    """
+    stacks = [item.stack for item in compilation.stacks]
 
-    return run_each(session, [item.stack for item in compilation.stacks], step)
+    def plan_them(chosen: Sequence[Stack], used: RunSettings) -> Outcome[StackPlan]:
+        def step(stack: Stack, progress: Progress) -> StackPlan:
+            return plan_stack(compilation.out, stack, used, announced(progress, stack, "plan"))
+
+        return run_each(session, chosen, step)
+
+    planned = plan_them(stacks, settings)
+    moved = {error.stack for error in planned.failures if isinstance(error, BackendMovedError)}
+    if not moved or planned.interrupted or not agree_to_move(session, planned.failures):
+        return planned
+    again = plan_them([item for item in stacks if item.name in moved], replace(settings, migrate_state=True))
+    plans = {item.stack.directory: item for item in (*planned.results, *again.results)}
+    kept = [error for error in planned.failures if not isinstance(error, BackendMovedError)]
+    ordered = [plans[item.directory] for item in stacks if item.directory in plans]
+    return Outcome(ordered, [*kept, *again.failures])
 
 
 def has_changes(plan: StackPlan) -> bool:

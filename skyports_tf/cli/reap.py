@@ -16,15 +16,10 @@ import click
 
 from skyports_tf.cli.configuration import find_user_hash, session_config, time_now
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
-from skyports_tf.cli.options import (
-    cluster_names,
-    json_option,
-    lock_timeout_option,
-    out_option,
-    timeout_option,
-)
+from skyports_tf.cli.options import cluster_names, json_option, out_option, timeout_option
 from skyports_tf.cli.progress import progress_display
 from skyports_tf.cli.running import explain_failures, run_settings
+from skyports_tf.cli.runoptions import terraform_options
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import (
     Diagnostic,
@@ -77,7 +72,7 @@ def _read_grace(_context: click.Context, _option: click.Parameter, value: str) -
     help="Where to note since when a cluster has no nodes.  [default: in the tree's data folder]",
 )
 @timeout_option
-@lock_timeout_option
+@terraform_options
 @out_option
 @json_option
 @pass_session

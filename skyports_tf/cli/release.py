@@ -11,8 +11,9 @@ import click
 from skyports_tf.adoption import ReleasePlan, apply_release, keep_stack, plan_release
 from skyports_tf.cli.configuration import answer_failures, session_config
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option, yes_option
+from skyports_tf.cli.options import cluster_names, json_option, out_option, yes_option
 from skyports_tf.cli.running import Outcome, agree, announced, explain_failures, run_each, run_settings
+from skyports_tf.cli.runoptions import terraform_options
 from skyports_tf.config import Config
 from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack, StackClosed
@@ -27,7 +28,7 @@ _GENERATED = ("*.tf", "stack.json")
 @click.command()
 @cluster_names(required=True)
 @yes_option
-@lock_timeout_option
+@terraform_options
 @out_option
 @json_option
 @pass_session

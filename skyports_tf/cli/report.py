@@ -12,8 +12,9 @@ import click
 
 from skyports_tf.cli.configuration import session_config
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
-from skyports_tf.cli.options import cluster_names, json_option, lock_timeout_option, out_option
+from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import Result, announced, explain_failures, filled, run_each, run_settings
+from skyports_tf.cli.runoptions import parallel_option, terraform_options
 from skyports_tf.config import DEFAULT_OUT, Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, SkyportsError
 from skyports_tf.lifecycle import Progress, plan_stack, read_status
@@ -45,7 +46,8 @@ class ReportOptions:
 )
 @click.option("--state", is_flag=True, help="Read each stack's state as well: nodes and endpoints.")
 @click.option("--plan", is_flag=True, help="Plan each stack as it is in the tree; show what would change.")
-@lock_timeout_option
+@parallel_option
+@terraform_options
 @out_option
 @json_option
 @pass_session

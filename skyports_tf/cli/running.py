@@ -6,12 +6,13 @@ A stack that fails does not hide the others; a signal ends the whole run.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from skyports_tf.cli.console import Session, confirm, is_terminal
-from skyports_tf.cli.progress import progress_display
+from skyports_tf.cli.progress import fleet_display, progress_display
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import (
     Diagnostic,
@@ -22,6 +23,10 @@ from skyports_tf.diagnostics import (
 )
 from skyports_tf.lifecycle import Phase, Progress, ProgressEvent, RunSettings
 from skyports_tf.model import Stack
+from skyports_tf.running.child import interruption, watch_together
+from skyports_tf.running.migration import BackendMovedError
+
+_POLL_SECONDS = 0.2
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -48,10 +53,16 @@ class Outcome(Generic[Result]):
 def run_each(
     session: Session, stacks: Iterable[Given], step: Callable[[Given, Progress], Result]
 ) -> Outcome[Result]:
-    """Take the step for each stack, whatever became of the one before; stop where none can follow."""
+    """Take the step for each stack, whatever became of the others; stop where none can follow.
+
+    Where the session has several run at once, each runs in a thread; results keep the stacks' order.
+    """
+    chosen = list(stacks)
+    if min(session.parallel, len(chosen)) > 1:
+        return _run_together(session, chosen, step)
     outcome: Outcome[Result] = Outcome()
     with progress_display(session) as progress:
-        for stack in stacks:
+        for stack in chosen:
             try:
                 outcome.results.append(step(stack, progress))
             except (InterruptedRunError, ProgramMissingError) as error:
@@ -60,6 +71,44 @@ def run_each(
             except SkyportsError as error:
                 outcome.failures.append(error)
     return outcome
+
+
+def _run_together(
+    session: Session, stacks: Sequence[Given], step: Callable[[Given, Progress], Result]
+) -> Outcome[Result]:
+    """`run_each` in as many threads as the session says.
+
+    A signal reaches all that run, and none begins after it.
+    """
+    from concurrent.futures import ThreadPoolExecutor, wait  # one stack needs none
+
+    halt = threading.Event()
+    with fleet_display(session, len(stacks)) as display, watch_together() as crew:
+
+        def take(stack: Given) -> Result | SkyportsError | None:
+            if halt.is_set() or crew.received is not None:
+                return None
+            row = display.row()
+            try:
+                result = step(stack, row.show)
+            except SkyportsError as error:
+                if isinstance(error, (InterruptedRunError, ProgramMissingError)):
+                    halt.set()
+                row.end(error)
+                return error
+            row.end()
+            return result
+
+        with ThreadPoolExecutor(min(session.parallel, len(stacks))) as pool:
+            running = [pool.submit(take, stack) for stack in stacks]
+            while wait(running, timeout=_POLL_SECONDS).not_done:
+                pass  # the main thread hears of signals between two looks
+        taken = [future.result() for future in running]
+    failures = [item for item in taken if isinstance(item, SkyportsError)]
+    if crew.received is not None and not any(isinstance(item, InterruptedRunError) for item in failures):
+        failures.append(interruption("before the next stack began", crew.received))
+    results = [item for item in taken if item is not None and not isinstance(item, SkyportsError)]
+    return Outcome(results, failures)
 
 
 def announced(progress: Progress, stack: Stack, phase: Phase) -> Progress:
@@ -80,7 +129,13 @@ def filled(stack: Stack, config: Config) -> Stack:
 
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:
     """How Terraform is to run."""
-    return RunSettings(config.terraform_binary, lock_timeout, catalog=config.catalog)
+    return RunSettings(
+        config.terraform_binary,
+        lock_timeout,
+        catalog=config.catalog,
+        backend_config=config.backend_config,
+        migrate_state=config.migrate_state,
+    )
 
 
 def explain_failures(session: Session, failures: Sequence[SkyportsError]) -> int:
@@ -111,3 +166,13 @@ def agree(session: Session, yes: bool, question: str, done: str) -> bool:
         return True
     session.note(f"Nothing was {done}.")
     return False
+
+
+def agree_to_move(session: Session, failures: Sequence[SkyportsError]) -> bool:
+    """Whether the user, who can be asked, wants states to follow their backends."""
+    if session.json or not is_terminal(sys.stdin):
+        return False
+    moved = [error for error in failures if isinstance(error, BackendMovedError)]
+    for error in moved:
+        session.explain(error)
+    return confirm(f"Copy {'this state' if len(moved) == 1 else f'these {len(moved)} states'} there?")

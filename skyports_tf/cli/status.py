@@ -10,6 +10,7 @@ from skyports_tf.cli.configuration import session_config, time_now
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import run_settings
+from skyports_tf.cli.runoptions import backend_options
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import read_status
 from skyports_tf.model import StackStatus
@@ -26,6 +27,7 @@ from skyports_tf.tree import find_stacks
 @click.option(
     "--endpoint", type=int, metavar="PORT", help="Print the endpoint of one port, and nothing else."
 )
+@backend_options
 @out_option
 @json_option
 @pass_session

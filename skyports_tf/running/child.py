@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -80,9 +80,15 @@ class Signals:
     def check(self, doing: str, way_on: str = "run the same command again to go on") -> None:
         """Raise `InterruptedRunError` where a signal has come; `doing` names what was going on."""
         if self.received is not None:
-            name = signal.Signals(self.received).name
-            message = f"{doing}: stopped by {name}, Terraform has ended in order"
-            raise InterruptedRunError(Diagnostic("interrupted", message, help=way_on), self.received)
+            raise interruption(doing, self.received, way_on)
+
+
+def interruption(
+    doing: str, number: int, way_on: str = "run the same command again to go on"
+) -> InterruptedRunError:
+    """The error of a run that a signal has stopped; `doing` names what was going on."""
+    message = f"{doing}: stopped by {signal.Signals(number).name}, Terraform has ended in order"
+    return InterruptedRunError(Diagnostic("interrupted", message, help=way_on), number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +105,15 @@ def watch_signals(doing: str) -> Iterator[Signals]:
     """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, until the block ends.
 
     A noted signal ends the block with `InterruptedRunError`, whatever else went wrong in it.
-    Signals that are ignored (nohup) stay so; outside the main thread nothing is watched.
+    Signals that are ignored (nohup) stay so; another thread than the main one hears what that one hears
+    in `watch_together`, and nothing outside of it.
     """
     signals = Signals()
-    before = _install(signals) if threading.current_thread() is threading.main_thread() else {}
+    before: dict[int, Callable[..., object] | int] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = _install(signals.note)
+    elif _crews:
+        _crews[-1].join(signals)
     try:
         yield signals
     except InterruptedRunError:
@@ -111,12 +122,63 @@ def watch_signals(doing: str) -> Iterator[Signals]:
         signals.check(doing)
         raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
+        for crew in _crews:
+            crew.leave(signals)
     signals.check(doing)
 
 
-def _install(signals: Signals) -> dict[int, Callable[..., object] | int]:
+class Crew:
+    """Several children at once: a signal to the main thread is noted by each of them.
+
+    `received` is the first signal that came, None as long as there was none.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._members: list[Signals] = []
+
+    def join(self, member: Signals) -> None:
+        """Let `member` hear of signals from now on, and of one that has come."""
+        self._members.append(member)
+        if self.received is not None and member.received is None:
+            member.note(self.received)
+
+    def leave(self, member: Signals) -> None:
+        """Let `member`, which may never have joined, hear no more."""
+        with suppress(ValueError):
+            self._members.remove(member)
+
+    def note(self, number: int, frame: object = None) -> None:
+        """Take note of a signal, as its handler, and pass it on."""
+        if self.received is None:
+            self.received = number
+        for member in tuple(self._members):
+            member.note(number, frame)
+
+
+_crews: list[Crew] = []
+
+
+@contextmanager
+def watch_together() -> Iterator[Crew]:
+    """Note signals for the children of all threads until the block ends; called in the main thread."""
+    crew = Crew()
+    before = _install(crew.note)
+    _crews.append(crew)
+    try:
+        yield crew
+    finally:
+        _crews.remove(crew)
+        _restore(before)
+
+
+def _restore(before: Mapping[int, Callable[..., object] | int]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _install(note: Callable[[int, object], None]) -> dict[int, Callable[..., object] | int]:
     before: dict[int, Callable[..., object] | int] = {}
     for name in _WATCHED:
         number = getattr(signal, name, None)
@@ -124,7 +186,7 @@ def _install(signals: Signals) -> dict[int, Callable[..., object] | int]:
         if number is None or handler is None or handler == signal.SIG_IGN:
             continue
         before[number] = handler
-        signal.signal(number, signals.note)
+        signal.signal(number, note)
     return before
 
 

@@ -15,7 +15,14 @@ from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack
 from skyports_tf.running.child import Signals, watch_signals
-from skyports_tf.running.initialization import StackPaths, lay_state_file, needs_init, run_init
+from skyports_tf.running.initialization import (
+    StackPaths,
+    asks_to_move,
+    lay_state_file,
+    needs_init,
+    run_init,
+)
+from skyports_tf.running.migration import Following
 from skyports_tf.running.stream import Event, Record, Step
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
@@ -35,13 +42,16 @@ _INIT_ADVICE = re.compile(r"\b(?:terraform|tofu)\s+init\b")
 class RunSettings:
     """How Terraform is run: `binary` is terraform.binary of the config, the rest are flags of Terraform.
 
-    `catalog` has the clouds of the stacks.
+    `catalog` has the clouds of the stacks. `backend_config` are files and NAME=VALUE pairs for init, and
+    with `migrate_state` a state is copied to where the files say that it is.
     """
 
     binary: str | None = None
     lock_timeout: str = "0s"
     parallelism: int | None = None
     catalog: Catalog = CATALOG
+    backend_config: tuple[str, ...] = ()
+    migrate_state: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,7 @@ class Execution:
         self.step = ""
         self._lock_timeout = None if settings.lock_timeout in _NO_TIMEOUT else settings.lock_timeout
         self._parallelism = settings.parallelism
+        self._migrate_state = settings.migrate_state
         self._progress = progress
         self._signals = signals
         self._initialized = False
@@ -123,6 +134,7 @@ class Execution:
         signals.on_stop, signals.is_busy = self._tell_stop, self._creations.is_busy
         program = find_program(settings.binary, os.environ)
         self.terraform = Terraform(program, paths.folder, os.environ, signals)
+        self.terraform.backend_config = settings.backend_config
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -151,7 +163,7 @@ class Execution:
 
         `done` of the changes were made before. Raises `TerraformError` where it fails.
         """
-        lay_state_file(self.paths, self.stack)
+        lay_state_file(self.paths)
         return self.run(lambda: call(self._hearer(phase, total, done)), ok)
 
     def run(self, call: Callable[[], Run], ok: tuple[int, ...] = (0,)) -> Run:
@@ -222,9 +234,21 @@ class Execution:
     def _init(self) -> None:
         self._initialized = True
         self.tell("init", "Preparing providers and backend")
-        run = self._ended(run_init(self.paths, self.terraform, self._lock_timeout))
+        flags: dict[str, Flag] = {"lock_timeout": self._lock_timeout}
+        run = self._ended(run_init(self.paths, self.terraform, **flags))
+        if asks_to_move(run):
+            self.tell("init", "Looking where the state is")
+            move = Following(
+                self.paths, self.terraform, self.stack.name, self._succeeded, self._migrate_state, flags
+            )
+            run = move.follow()
+        self._succeeded(run)
+
+    def _succeeded(self, run: Run) -> Run:
+        run = self._ended(run)
         if run.code != 0:
             raise self.failure(run)
+        return run
 
     def _ended(self, run: Run) -> Run:
         doing = f"{self.stack.name}: terraform {run.command}"

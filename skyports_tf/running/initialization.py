@@ -18,15 +18,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyports_tf.backends import LOCAL
 from skyports_tf.cache import cache_folder
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import Stack
-from skyports_tf.terraform import Run, Terraform
+from skyports_tf.terraform import Flag, Run, Terraform
 
 MARK = "skyports.init"
 LOCK_FILE = ".terraform.lock.hcl"
 STATE_FILE = "terraform.tfstate"
 _LOCK_POLL_SECONDS = 0.05
+_BACKEND = re.compile(rb'^\s*(?:backend\s+"([a-z0-9]+)"|(cloud))\s*\{', re.MULTILINE)
+_MOVED = re.compile(r"-migrate-state\b|state migration|Backend configuration changed", re.IGNORECASE)
 # the lines of main.tf that decide what init fetches
 _FETCHED = re.compile(rb"^\s*(?:source|version|required_version)\s*= \".*$", re.MULTILINE)
 
@@ -57,37 +60,48 @@ def needs_init(paths: StackPaths, terraform: Terraform) -> bool:
     return mark != _fingerprint(paths, terraform) or not _providers_are_there(paths.data)
 
 
-def run_init(paths: StackPaths, terraform: Terraform, lock_timeout: str | None) -> Run:
+def run_init(paths: StackPaths, terraform: Terraform, **flags: Flag) -> Run:
     """Run `terraform init`, under our lock, and mark the folder as prepared where it went through."""
-    with _init_lock(terraform):
+    with init_lock(terraform):
         with writing(paths.data):
             (paths.data / MARK).unlink(missing_ok=True)
         borrowed = _borrow_lock_file(paths)
         extra = _plugin_cache(terraform.environment)
-        end = terraform.init(lock_timeout=lock_timeout, extra=extra)
-        if end.code != 0 and borrowed and terraform.signals.received is None:
+        end = terraform.init(extra=extra, **flags)
+        if end.code != 0 and borrowed and terraform.signals.received is None and not asks_to_move(end):
             # the sibling's lock file may be what is wrong
             (paths.folder / LOCK_FILE).unlink(missing_ok=True)
-            end = terraform.init(lock_timeout=lock_timeout, extra=extra)
+            end = terraform.init(extra=extra, **flags)
     if end.code == 0:
         with suppress(OSError):
             (paths.data / MARK).write_text(_fingerprint(paths, terraform), encoding="ascii")
     return end
 
 
-def lay_state_file(paths: StackPaths, stack: Stack) -> None:
+def asks_to_move(run: Run) -> bool:
+    """Whether an init has failed since the state lies in another backend than the files name.
+
+    The words are those of Terraform 1.5 to 1.15 and of OpenTofu.
+    """
+    return run.code != 0 and bool(_MOVED.search(run.words))
+
+
+def backend_of(folder: Path) -> str:
+    """The kind of backend that a stack's files name; `local` where they name none."""
+    found = _BACKEND.search(_content(folder / "backend.tf"))
+    return (found[1] or found[2]).decode("ascii") if found else LOCAL
+
+
+def lay_state_file(paths: StackPaths) -> None:
     """Make sure that a state that is kept in a file has its file, empty as long as nothing was applied.
 
     Who locks a state that is not there makes its file, and removes it afterwards if it is still empty.
     An apply that has waited for that lock then writes its state into the removed file, and it is
     lost (seen with Terraform 1.11.4). A file that was there before is never removed.
     """
-    kind, settings = stack.backend or ("local", {})
-    if kind == "local" and not os.environ.get("TF_WORKSPACE"):
-        file = paths.folder / str(settings.get("path") or STATE_FILE)
-        with writing(file.parent):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+    if backend_of(paths.folder) == LOCAL and not os.environ.get("TF_WORKSPACE"):
+        with writing(paths.folder):
+            (paths.folder / STATE_FILE).touch()
 
 
 @contextmanager
@@ -115,6 +129,9 @@ def _init_inputs(paths: StackPaths, terraform: Terraform) -> Iterator[bytes]:
     yield _content(paths.out / "modules" / paths.cloud / "versions.tf")
     yield _content(paths.folder / LOCK_FILE)
     yield _content(_cli_config(terraform.environment))
+    for item in terraform.backend_config:
+        yield item.encode("utf-8", "surrogateescape")
+        yield _content(None if "=" in item else Path(item))
 
 
 def _content(path: Path | None) -> bytes:
@@ -148,7 +165,8 @@ def _plugin_cache(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _init_lock(terraform: Terraform) -> Iterator[None]:
+def init_lock(terraform: Terraform) -> Iterator[None]:
+    """Wait until no other of us runs init; a signal ends the wait."""
     import fcntl
 
     folder = cache_folder("locks")

@@ -28,7 +28,7 @@ def look_at_stack(
     the state cannot be read.
     """
     paths = paths_of(out, stack)
-    if never_begun(paths, stack):
+    if never_begun(paths):
         return Sighting(stack), None
     with execution_of(out, stack, settings, progress) as execution:
         kept = read_json(execution.run(execution.terraform.state_pull).stdout)

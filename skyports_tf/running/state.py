@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from skyports_tf.backends import LOCAL
 from skyports_tf.model import Stack, StackStatus
 from skyports_tf.running.changes import (
     PORT_RULE,
@@ -27,7 +28,8 @@ from skyports_tf.running.changes import (
 )
 from skyports_tf.running.contents import packed_rules, told_rules
 from skyports_tf.running.execution import Execution
-from skyports_tf.running.initialization import STATE_FILE, StackPaths, writing
+from skyports_tf.running.initialization import STATE_FILE, StackPaths, backend_of, writing
+from skyports_tf.running.migration import earlier_backend
 from skyports_tf.terraform import read_json
 
 # `id` alone is often not what a provider imports by
@@ -36,14 +38,10 @@ _MARK = "skyports.unfinished"
 _LOCAL_STATES = (STATE_FILE, f"{STATE_FILE}.d", f"{STATE_FILE}.backup")
 
 
-def never_applied(paths: StackPaths, stack: Stack) -> bool:
+def never_applied(paths: StackPaths) -> bool:
     """Whether the state is kept in the stack's own folder, and there is none: told without Terraform."""
     elsewhere = any(os.environ.get(name) for name in ("TF_WORKSPACE", "TF_DATA_DIR"))
-    if (
-        elsewhere
-        or (stack.backend is not None and stack.backend[0] != "local")
-        or _earlier_backend(paths) not in ("", "local")
-    ):
+    if elsewhere or backend_of(paths.folder) != LOCAL or earlier_backend(paths) not in ("", LOCAL):
         return False
     return paths.folder.is_dir() and not any(_holds(paths.folder / name) for name in _LOCAL_STATES)
 
@@ -56,18 +54,9 @@ def _holds(file: Path) -> bool:
         return False
 
 
-def never_begun(paths: StackPaths, stack: Stack) -> bool:
+def never_begun(paths: StackPaths) -> bool:
     """Whether nothing was ever applied, and no apply begun from here that might have made something."""
-    return never_applied(paths, stack) and not is_unfinished(paths)
-
-
-def _earlier_backend(paths: StackPaths) -> str:
-    """The backend that the folder was last prepared for: its state may not have moved yet."""
-    try:
-        text = (paths.data / STATE_FILE).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return str((read_json(text).get("backend") or {}).get("type", ""))
+    return never_applied(paths) and not is_unfinished(paths)
 
 
 def mark_unfinished(paths: StackPaths) -> None:
