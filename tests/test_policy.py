@@ -101,6 +101,7 @@ def places(items: list[Diagnostic]) -> list[tuple[str, str | None, int, int]]:
         ("required_expiry: 7d", "expires: 168h\n", None, None, ""),
         ("required_expiry: 7d", "expires: 8d\n", "policy-expiry", ("web.yaml", 4, 11), "8d, more than 7d"),
         ("required_expiry: 7d", "expires: 2026-12-01\n", None, None, ""),
+        ("required_expiry: 7d", "expires: 2026-12-02T12:00Z\n", None, None, ""),
         ("required_expiry: 7d", "expires: 2026-12-02\n", "policy-expiry", ("web.yaml", 4, 11), "2026-12-03"),
         ("required_expiry: 7d, ports: [80]", "", None, None, ""),
         ("required_tags: [owner]", "", "policy-tag", ("skyports.yaml", 4, 12), "'owner' is missing (on web)"),
@@ -200,6 +201,8 @@ def test_a_place_of_its_own_for_each_cloud(project: Project) -> None:
     told = found(project, project.write("web.yaml", text))
     assert [place[2:] for place in places(told)] == [(4, 35), (5, 29)]
     assert "web-aws-us-east-1" in told[0].message and "web-gcp" in told[1].message
+    project.write("web.yaml", text.replace("80", "[443, 80]"))
+    assert [place[2:] for place in places(found(project, "web.yaml"))] == [(4, 36), (4, 41), (5, 29)]
 
 
 def test_a_chain_is_told_in_the_task_that_asks(project: Project) -> None:
@@ -598,6 +601,24 @@ def test_the_checks_of_other_tools_that_mean_the_same_are_named(project: Project
     }
     told = found(project, "web.yaml", sources=("10.0.0.0/8",), ssh_sources=("10.0.0.0/8",))
     assert {item.mark and item.mark.checks for item in told} == {()}
+
+
+@pytest.mark.parametrize(
+    ("ports", "checks"),
+    [
+        ("22", {"CKV_GCP_2", "GCP-0027", "GCP-0071"}),
+        ("8888", {"GCP-0027"}),
+        ("2-65535", {"CKV_GCP_2", "CKV_GCP_3", "CKV_GCP_75", "CKV_GCP_77", "CKV_GCP_88", "CKV_GCP_106"}),
+        ("1-65535", {"CKV2_GCP_12", "GCP-0072"}),
+    ],
+)
+def test_a_check_against_all_ports_is_met_by_all_of_them_alone(
+    project: Project, ports: str, checks: set[str]
+) -> None:
+    policy(project, "name: x, internet_ports: []", rest="gcp: {project: my-project}\nuser_hash: a1b2c3d4\n")
+    (told,) = found(project, project.task(ports, infra="gcp"))
+    named = {check for _, check in told.mark.checks} if told.mark else set()
+    assert checks <= named and ("GCP-0072" in named) == (ports == "1-65535")
 
 
 @pytest.mark.parametrize("name", managed_clouds())

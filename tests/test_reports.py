@@ -172,6 +172,17 @@ def test_a_fingerprint_stays_when_lines_move_and_differs_between_breaches(projec
     assert prints() == before
 
 
+def test_the_same_finding_in_two_files_is_two_alerts(project: Project) -> None:
+    for file in ("a.yaml", "b.yaml"):
+        project.write(file, "name: bad\nprots: 1\n")
+    results = sarif(answer_in(project, "sarif", "compile", "a.yaml", "b.yaml").out)["results"]
+    identities = [
+        item["partialFingerprints"]["skyportsFinding/v1"] for item in results if item["level"] == "error"
+    ]
+    assert len({item.partition(":")[0] for item in identities}) == len(identities) == 2
+    assert all(item.endswith(":1") for item in identities)
+
+
 @pytest.mark.parametrize("name", ["sarif", "junit"])
 def test_the_same_input_gives_the_same_bytes_in_any_order_and_no_machine(project: Project, name: str) -> None:
     first = answer_in(project, name, "compile", "web.yaml", "good.yaml").out
