@@ -205,7 +205,7 @@ def test_a_no_at_the_terminal_adopts_nothing(aws: MotoServer, project: Project) 
     before = snapshot(aws.url, group)
     answer = call(project.folder, "adopt", "web", answer="n\n", terminal=True)
     assert answer.code == 1 and "Nothing was adopted" in answer.err
-    assert not (project.folder / STACK / "terraform.tfstate").exists()
+    assert (project.folder / STACK / "terraform.tfstate").stat().st_size == 0
     assert call(project.folder, "release", "web", "--yes").code == 0
     assert project.stack().entries == () and not (project.folder / STACK / "imports.tf").exists()
     assert snapshot(aws.url, group) == before
