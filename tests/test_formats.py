@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 
 from skyports_tf.cli.console import Session
+from skyports_tf.cli.formats import PlanAnswer
+from skyports_tf.cli.plan import answer_document
+from skyports_tf.cli.running import Outcome
+from skyports_tf.compiler import Compilation
+from skyports_tf.config import Config
 from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
 from skyports_tf.report.gitlab import gitlab_text
 from tests.support.command_line import call
+from tests.support.comments import opening_plan
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
 
@@ -74,3 +80,18 @@ def test_a_document_is_utf_8_and_byte_for_byte_whatever_the_terminal_is(
     Session().echo_document("é 🌐\n")
     sys.stdout.flush()
     assert raw.getvalue() == "é 🌐\n".encode()
+
+
+def test_a_comment_without_room_for_all_that_opens_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    plans = [
+        opening_plan(f"c{place}", [("tcp", place + port, place + port, f"10.{port}.{place % 250}.0/24")])
+        for place in range(1200)
+        for port in (1, 20, 99)
+    ]
+    session = Session()
+    session.format = "markdown"
+    answer = PlanAnswer(Config(), Compilation("infra", (), (), ()), Outcome(results=plans))
+    assert answer_document(session, answer)
+    told = capsys.readouterr()
+    assert "**This comment is not complete**: a comment has no room for 3600 openings" in told.out
+    assert "error[comment-too-long]: the comment has no room for all that opens, and says so" in told.err

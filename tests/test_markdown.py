@@ -149,6 +149,14 @@ def test_steps_files_and_the_saved_plan_are_in_the_folded_details() -> None:
     assert "<summary>1 stack stays as it is</summary>" in text
 
 
+def test_many_stacks_are_folded_together() -> None:
+    plans = [opening_plan(f"c{place}", [("tcp", 80, 80, "10.0.0.0/8")]) for place in range(20)]
+    text = told(*plans).text
+    assert text.count("<summary>20 stacks in detail</summary>") == 1
+    assert text.index("20 stacks in detail") < text.index("<code>c0-aws-us-east-1</code>")
+    assert_is_harmless(text)
+
+
 def test_what_could_not_be_planned_is_told_before_the_table() -> None:
     failed = TerraformError(Diagnostic("terraform-failed", "bad: plan failed"), "Error: no luck")
     text = told(WEB, missing=(stack("bad"),), failures=(failed,)).text

@@ -15,7 +15,7 @@ from skyports_tf.report.review import StackReview, review_plan
 from tests.support.comments import opening_plan, rule, stack
 from tests.test_markdown import TEXTS, WEB, hostile_plan
 
-LABEL = r'"(?:[A-Za-z0-9 ,/:_().<>-]|#\d+;)*"'
+LABEL = r'"(?:[A-Za-z0-9 ,/:_().<>-]|#\d+;)+"'
 LINES = re.compile(
     r"flowchart LR"
     rf"|  s\d+\(\[{LABEL}\]\):::(?:internet|public|inside)"
@@ -23,6 +23,8 @@ LINES = re.compile(
     rf"|    b\d+p\d+\[{LABEL}\]:::(?:opens|changes|closes|stays)"
     r"|  end"
     r"|  s\d+ (?:==>|-->|-\.->) b\d+p\d+"
+    r"|  class b\d+(?:,b\d+)* box"
+    r"|  classDef box fill:none,stroke:#[0-9a-f]{6}"
     r"|  linkStyle [\d,]+ stroke:#[0-9a-f]{6},stroke-width:\dpx"
     r"|  classDef \w+ fill:#[0-9a-f]{6},stroke:#[0-9a-f]{6},[a-z0-9:,# -]+"
 )
@@ -48,7 +50,7 @@ def test_sources_are_left_clusters_right_what_is_new_is_green_and_what_closes_is
         '    b0p2["closes tcp/22000"]:::closes',
         '    b0p3["tcp/9000-9005"]:::stays',
         "  end",
-        "  s0 ==> b0p0",
+        "  class b0 box",
     ]
     assert "  linkStyle 0,1 stroke:#1a7f37,stroke-width:3px" in lines
     assert "  linkStyle 2 stroke:#cf222e,stroke-width:2px" in lines

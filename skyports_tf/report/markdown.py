@@ -48,6 +48,7 @@ MARKER: Final = "<!-- skyports-tf plan -->"
 LIMIT: Final = 65_536
 
 _ROWS_SHOWN = 25
+_DETAILS_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,9 @@ def _written(material: _Material, level: _Level) -> str:
         parts.append(warning_part(planned.findings, level.findings))
     if level.details != "none":
         full = level.details == "full"
-        parts += [stack_details(review, planned.out, full) for review in reviews if _changes(review)]
+        told = [stack_details(review, planned.out, full) for review in reviews if _changes(review)]
+        many = len(told) > _DETAILS_SHOWN
+        parts += [folded(f"{len(told)} stacks in detail", "\n\n".join(told))] if many else told
         quiet = [review for review in reviews if not _changes(review)]
         parts += [quiet_part(quiet, 200 if full else 20)] if quiet else []
     return "\n\n".join(parts) + "\n"

@@ -48,8 +48,8 @@ def fenced(text: str, language: str = "text") -> str:
 
 
 def mermaid(text: str) -> str:
-    """The text inside a quoted label of Mermaid: all but the plainest characters as entity codes."""
-    shown = visible(text)
+    """The text inside a quoted label of Mermaid, which is never empty: what is not plain as entity codes."""
+    shown = visible(text) or "-"
     return "".join(
         char if _MERMAID_PLAIN.match(shown, place) else f"#{ord(char)};" for place, char in enumerate(shown)
     )

@@ -22,6 +22,8 @@ _LINES: Final[dict[Mark, str]] = {
     "stays": "stroke:#8b949e,stroke-width:1px",
 }
 _CLASSES: Final = (
+    # the page shines through, light or dark
+    "classDef box fill:none,stroke:#8b949e",
     "classDef internet fill:#ffd8b5,stroke:#bc4c00,stroke-width:2px,color:#5c2600",
     "classDef public fill:#fff1e5,stroke:#bc4c00,color:#5c2600",
     "classDef inside fill:#eaeef2,stroke:#57606a,color:#1f2328",
@@ -42,6 +44,8 @@ def mermaid_text(picture: Picture) -> str:
             f'    b{number}p{place}["{_ports(item)}"]:::{item.mark}' for place, item in enumerate(box.ports)
         ]
         lines.append("  end")
+    if picture.boxes:
+        lines.append(f"  class {','.join(f'b{number}' for number in range(len(picture.boxes)))} box")
     edges = list(_edges(picture))
     lines += [f"  s{source} {_ARROWS[mark]} {target}" for source, target, mark in edges]
     for mark, look in _LINES.items():
