@@ -20,7 +20,7 @@ LINES = re.compile(
     r"flowchart LR"
     rf"|  s\d+\(\[{LABEL}\]\):::(?:internet|public|inside)"
     rf"|  subgraph b\d+\[{LABEL}\]"
-    rf"|    b\d+p\d+\[{LABEL}\]:::(?:opens|changes|closes|stays)"
+    rf"|  (?:  )?b\d+p\d+\[{LABEL}\]:::(?:opens|changes|closes|stays)"
     r"|  end"
     r"|  s\d+ (?:==>|-->|-\.->) b\d+p\d+"
     r"|  class b\d+(?:,b\d+)* box"
@@ -62,7 +62,7 @@ def test_a_rule_that_is_made_anew_is_a_change_and_opens_nothing() -> None:
         PortChanges(open=(rule(80),), close=(rule(80),)),
         ResourceCounts(1, 0, 1),
     )
-    assert '["changes tcp/80"]:::changes' in drawn(again)
+    assert '["changes tcp/80<br/>web (aws/us-east-1)"]:::changes' in drawn(again)
     assert ":::opens" not in drawn(again)
 
 
@@ -88,13 +88,23 @@ def fleet(number: int, kinds: int) -> list[StackPlan]:
 def test_many_clusters_are_grouped_until_the_picture_can_be_read(number: int, kinds: int) -> None:
     picture = draw(reviewed(*fleet(number, kinds)))
     assert len(picture.sources) <= 10
-    assert len(picture.boxes) <= 14
-    assert sum(len(box.ports) for box in picture.boxes) <= 60
-    assert sum(len(box.stacks) for box in picture.boxes) == number
+    assert len(picture.boxes) <= 12
+    assert sum(len(box.ports) for box in picture.boxes) <= 48
+    assert len({name for box in picture.boxes for name in box.stacks}) == number
     text = mermaid_text(picture)
     # GitHub draws up to 500 edges and 50,000 characters
     assert len(re.findall(r"==>|-->", text)) <= 200
     assert len(text) < 15_000
+
+
+def test_a_fleet_of_many_kinds_is_told_by_its_ports() -> None:
+    picture = draw(reviewed(*fleet(60, 6)))
+    assert all(len(box.ports) == 1 for box in picture.boxes)
+    dns = [box for box in picture.boxes if box.ports[0].title == "udp/53"]
+    assert {(box.title, len(box.stacks)) for box in dns} <= {
+        (f"10 clusters: c{place}, c{place + 6} and 8 more", 10) for place in range(6)
+    }
+    assert "subgraph" not in mermaid_text(picture)
 
 
 def reached(picture: Picture) -> set[tuple[str, str, str]]:
@@ -144,7 +154,7 @@ def test_no_port_is_drawn_for_a_source_that_does_not_reach_it_even_where_rows_ar
 
 def test_without_changes_the_picture_shows_what_is_open() -> None:
     quiet = StackPlan(stack("web", [("tcp", 80, 80, "10.0.0.0/8")]), PortChanges(), ResourceCounts())
-    assert '["tcp/80"]:::stays' in drawn(quiet)
+    assert '["tcp/80<br/>web (aws/us-east-1)"]:::stays' in drawn(quiet)
 
 
 @settings(max_examples=60, deadline=None)

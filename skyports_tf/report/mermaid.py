@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from skyports_tf.report.markup import mermaid
-from skyports_tf.report.picture import Picture, PicturePorts, PictureSource
+from skyports_tf.report.picture import Picture, PictureBox, PicturePorts, PictureSource
 from skyports_tf.report.review import Mark
 
 _WORDS: Final[dict[Mark, str]] = {"opens": "opens ", "changes": "changes ", "closes": "closes ", "stays": ""}
@@ -38,14 +38,18 @@ def mermaid_text(picture: Picture) -> str:
     """The picture as a flowchart from left to right, without a newline at its end."""
     lines = ["flowchart LR"]
     lines += [f"  s{place}{_source(item)}" for place, item in enumerate(picture.sources)]
+    framed = [number for number, box in enumerate(picture.boxes) if len(box.ports) > 1]
     for number, box in enumerate(picture.boxes):
+        if number not in framed:
+            lines += [f"  b{number}p0{_lone_box(box)}"]
+            continue
         lines.append(f'  subgraph b{number}["{_box_title(box.title, box.place)}"]')
         lines += [
             f'    b{number}p{place}["{_ports(item)}"]:::{item.mark}' for place, item in enumerate(box.ports)
         ]
         lines.append("  end")
-    if picture.boxes:
-        lines.append(f"  class {','.join(f'b{number}' for number in range(len(picture.boxes)))} box")
+    if framed:
+        lines.append(f"  class {','.join(f'b{number}' for number in framed)} box")
     edges = list(_edges(picture))
     lines += [f"  s{source} {_ARROWS[mark]} {target}" for source, target, mark in edges]
     for mark, look in _LINES.items():
@@ -59,6 +63,13 @@ def _source(item: PictureSource) -> str:
         return f'(["the internet<br/>{mermaid(item.title)}"]):::internet'
     told = "<br/>public addresses" if item.audience == "public" else ""
     return f'(["{mermaid(item.title)}{told}"]):::{item.audience}'
+
+
+def _lone_box(box: PictureBox) -> str:
+    """Clusters with one row of ports, which need no frame around it."""
+    (item,) = box.ports
+    title = "<br/>".join((_ports(item), _box_title(box.title, box.place)))
+    return f'["{title}"]:::{item.mark}'
 
 
 def _box_title(title: str, place: str) -> str:

@@ -18,7 +18,7 @@ from skyports_tf.report.style import count
 from skyports_tf.report.text import port_counts
 
 HEADS = ("Cluster", "Where", "Ports", "From", "Until", "Asked by")
-_LIMITS = Limits(sources=14, boxes=24, ports=6, alone=16)
+_LIMITS = Limits(sources=14, boxes=24, ports=6, alone=16, kinds=24)
 _MOST_BARS = 8
 _MOST_NAMES = 5
 

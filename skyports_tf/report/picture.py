@@ -27,12 +27,14 @@ class Limits:
     """How much a picture may hold: sources, boxes of clusters, and rows of ports in a box.
 
     Up to `alone` clusters are each drawn on their own; where there are more, those that are alike are one.
+    Where that leaves more than `kinds`, a cluster stands with each row of its ports where that row is told.
     """
 
     sources: int = 10
-    boxes: int = 14
+    boxes: int = 12
     ports: int = 6
     alone: int = 8
+    kinds: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def draw(reviews: Sequence[StackReview], limits: Limits | None = None) -> Pictur
     boxes = [_Box((review.stack,), rows) for review in reviews if (rows := _rows(review))]
     changing = [box for box in boxes if any(row.mark != "stays" for row in box.rows)]
     changed = [_news(box) for box in changing] if len(changing) > most.alone else changing
-    boxes = _alike(changed or boxes, most.alone)
+    boxes = _grouped(changed or boxes, most)
     named = _titles([row.sources for box in boxes for row in box.rows], known, most.sources)
     ranks = {source: place for place, (_, sources) in enumerate(named) for source in sources}
     ordered = sorted(boxes, key=lambda box: _box_order(box, known))
@@ -134,10 +136,18 @@ def _by_ports(reach: Reach) -> dict[Ports, list[str]]:
     return found
 
 
-def _alike(boxes: Sequence[_Box], most: int) -> list[_Box]:
-    """The boxes; where they are many, those with the same ports for the same sources as one."""
-    if len(boxes) <= most:
+def _grouped(boxes: Sequence[_Box], most: Limits) -> list[_Box]:
+    """The boxes; where they are many, those that are alike as one, or their rows."""
+    if len(boxes) <= most.alone:
         return list(boxes)
+    alike = _alike(boxes)
+    if len(alike) <= most.kinds:
+        return alike
+    return _alike([_Box(box.stacks, (row,)) for box in boxes for row in box.rows])
+
+
+def _alike(boxes: Sequence[_Box]) -> list[_Box]:
+    """The boxes, those with the same ports for the same sources as one."""
     found: dict[frozenset[_Row], list[Stack]] = {}
     for box in boxes:
         found.setdefault(frozenset(box.rows), []).extend(box.stacks)
