@@ -176,7 +176,8 @@ def failure_part(stacks: Sequence[Stack], failures: Sequence[SkyportsError], roo
     if found:
         lines.append(findings_block(found, room // 2))
     said = filter(None, (str(getattr(error, "output", "")).strip() for error in failures))
-    output = "\n".join(visible(line) for text in said for line in text.splitlines())
+    # only the end has room, and it does not get shorter by being made visible
+    output = "\n".join(map(visible, "\n".join(said)[-room:].splitlines()))
     if output:
         lines.append(folded("What Terraform said", fenced(_last(output, room // 2))))
     return "\n\n".join(lines)
