@@ -18,6 +18,7 @@ import click
 
 from docs.clouds_page import clouds_page
 from docs.comment_example import comment_example
+from docs.gitops_page import gitops_page
 from docs.markdown import table
 from skyports_tf.backends import backends
 from skyports_tf.cli import ALIASES, PROGRAM, VERBS, cli
@@ -207,6 +208,7 @@ PAGES = {
     "docs/cli.md": cli_page,
     "docs/clouds.md": lambda: f"{NOTICE}\n{clouds_page()}",
     "docs/configuration.md": configuration_page,
+    "docs/gitops.md": lambda: f"{NOTICE}\n{gitops_page()}",
 }
 
 

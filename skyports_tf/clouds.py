@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import skyports_tf.templates
+from skyports_tf.login import Login, login_of
 from skyports_tf.manifest import read_manifest
 from skyports_tf.model import Protocol, StackMode
 from skyports_tf.packing.rectangles import RuleShape
@@ -145,6 +146,7 @@ class Cloud:
     objects: str
     found_by: str
     checks: tuple[Mapping[str, Any], ...]
+    login: Login
     folder: Path
 
     def names_of(
@@ -270,6 +272,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         objects=facts["objects"],
         found_by=facts["found_by"],
         checks=tuple(facts.get("checks", ())),
+        login=login_of(facts.get("login", {})),
         folder=folder,
     )
 

@@ -82,6 +82,7 @@ class Config:
     ours: tuple[str, ...] = ()
     policy: Policy = NO_POLICY
     cloud_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ci: Mapping[str, Any] = field(default_factory=dict)
     catalog: Catalog = CATALOG
     document: YamlDocument | None = field(default=None, compare=False, repr=False)
 
@@ -208,6 +209,7 @@ class _Reader:
             ours=self.ours(given.get("exposure") or {}),
             policy=read_policy(self.document, given.get("policy", {}), self.findings),
             cloud_settings={name: value for name, value in given.items() if name in self.catalog.managed()},
+            ci=given.get("ci", {}),
             catalog=self.catalog,
             document=self.document,
         )

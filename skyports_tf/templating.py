@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from skyports_tf import hcl
+from skyports_tf import hcl, yaml_text
 from skyports_tf.cache import cache_folder
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
@@ -81,6 +81,7 @@ def _environment(catalog: Catalog) -> jinja2.Environment:
         autoescape=False,  # noqa: S701  # HCL, not HTML: the filter `hcl` spells every value
     )
     environment.filters["hcl"] = hcl.spell
+    environment.filters["yaml"] = yaml_text.spell
     return environment
 
 

@@ -19,11 +19,12 @@ ROOT = "skyports_tf"
 PIPELINE = (
     "codes_pipelines codes_fleets",
     "codes_adoption codes_exposure codes_life codes_policy codes_review codes_tasks codes diagnostics",
-    "ports sources expiry hcl documents model reach ordering",
+    "ports sources expiry hcl yaml_text documents model reach ordering",
     "text.textfile text.syntax text.nodes source schema",
     "tasks.findings tasks.quantities tasks.infra tasks.environment tasks.mounts tasks.service",
     "tasks.choices tasks.taskports tasks.settings tasks.header tasks.onetask task",
     "exposure.intervals exposure.addresses exposure.model exposure.ours policy rulebook",
+    "login",
     "imports naming sky_config packing.cover packing.rectangles manifest unmanaged clouds backends config",
     "taskfiles",
     "exposure.values exposure.shapes exposure.facts exposure.resources exposure.rules exposure.lookup",
@@ -34,6 +35,7 @@ PIPELINE = (
     "statekeys since",
     "cache templating render write compilation bookkeeping checked policing compiler recompile lease",
     "skypilot exposure.questions exposure.answers",
+    "pipelines.settings pipelines.project pipelines.files pipelines.notes",
     "running.child running.stream terraform running.embedded running.initialization",
     "running.migration running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
@@ -48,11 +50,13 @@ PIPELINE = (
     "report.mermaid report.comment_rows report.comment_parts report.comment_bounds report.markdown",
     "report.drawing report.page_stacks report.page report.html",
     "report.adoption report.json_output report.steps report.drift report.reap report.exposure",
+    "report.pipelines",
     "cli.console cli.runoptions",
     "cli.options cli.configuration cli.tasks cli.progress cli.running cli.places",
     "cli.reports cli.formats",
     "cli.inspect cli.compile cli.plan cli.saved cli.apply cli.launch cli.hold cli.destroy cli.down",
     "cli.status cli.names cli.clouds cli.exposure cli.drift cli.reap cli.adopt cli.release cli.report",
+    "cli.ci",
     "cli __main__",
 )
 ORDER = " ".join(PIPELINE).split()
@@ -68,7 +72,18 @@ IMPORTERS = {
     "sky": (),
 }
 # markers of the package itself, which hold no code
-DATA_PACKAGES = {"", "exposure", "packing", "report", "running", "schemas", "tasks", "templates", "text"}
+DATA_PACKAGES = {
+    "",
+    "exposure",
+    "packing",
+    "pipelines",
+    "report",
+    "running",
+    "schemas",
+    "tasks",
+    "templates",
+    "text",
+}
 
 ALL_CLOUDS = set(managed_clouds()) | set(unmanaged_clouds())
 #: Words for a cloud that code may hold, and why.

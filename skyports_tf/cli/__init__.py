@@ -48,6 +48,7 @@ VERBS: Final[dict[str, Verb]] = {
     "report": Verb("report", "report", "Write one page of who can reach what."),
     "adopt": Verb("adopt", "adopt", "Take over what SkyPilot has opened, closing nothing."),
     "release": Verb("release", "release", "Give a cluster's ports back, closing nothing."),
+    "ci": Verb("ci", "ci", "Write the pipelines that run all this."),
     "names": Verb("names", "names", "Show what SkyPilot calls a cluster and its firewall objects."),
     "clouds": Verb("clouds", "clouds", "Show the clouds and their limits."),
 }

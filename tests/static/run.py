@@ -2,8 +2,9 @@
 
 Every example is compiled for every cloud in each of its modes, for one block of addresses: what
 is still too open then is our fault. `terraform fmt` and python-hcl2 read every file, checkov
-checks every resource. Beside the trees lies a bait with a fault for each of the three; a run
-that does not find it fails, for it would find nothing else either.
+checks every resource. actionlint (with shellcheck) and zizmor read the workflows that `ci` writes
+for every cloud, pre-commit its config and our hooks. Beside the trees and the workflows lies a bait
+with a fault for each program; a run that does not find it fails, for it would find nothing else either.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lark.exceptions import LarkError
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.render import render_probe
 from skyports_tf.terraform import find_program
+from tests.static.pipelines import pipeline_findings, pre_commit_findings, write_pipelines
 from tests.support.installs import ROOT
 from tests.support.project import Project
 
@@ -52,7 +54,13 @@ def main() -> int:
             "python-hcl2": list(unparsable(folder)),
             "checkov": checkov_findings(checkov, folder),
         }
+    with tempfile.TemporaryDirectory(prefix="skyports-tf-static-") as name:
+        programs, project = Path(checkov).absolute().parent, Path(name).resolve() / "project"
+        write_pipelines(project)
+        found |= pipeline_findings(programs, project)
+        others = pre_commit_findings(programs, project)
     problems = [problem for program, findings in found.items() for problem in judged(program, findings)]
+    problems += others
     print("\n".join(problems) if problems else "nothing found but the bait")
     return 1 if problems else 0
 

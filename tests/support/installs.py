@@ -21,6 +21,7 @@ FILES = (
     "LICENSE",
     "CHANGELOG.md",
     "Makefile",
+    ".pre-commit-hooks.yaml",
 )
 FOLDERS = ("skyports_tf", "templates", "examples", "docs", "bench", "tests", ".ci")
 _NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.pyc", ".terraform", "*.tfstate*", ".skyports.tmp")

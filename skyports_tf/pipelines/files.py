@@ -1,0 +1,208 @@
+"""The files of a pipeline: which there are, and what their templates are told."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import skyports_tf.templates
+from skyports_tf.clouds import CATALOG, Cloud
+from skyports_tf.model import GeneratedFile
+from skyports_tf.pipelines.project import PipelineProject, StackPlace
+from skyports_tf.pipelines.settings import PipelineSettings
+from skyports_tf.render import HEADER
+from skyports_tf.schema import schema_findings
+from skyports_tf.source import read_yaml
+from skyports_tf.templating import render_text
+from skyports_tf.yaml_text import spell
+
+_FACTS = Path(skyports_tf.templates.__file__ or "").parent / "ci" / "facts.yaml"
+#: The file that a project of GitLab has, and where ours is included.
+GITLAB_ROOT: Final = ".gitlab-ci.yml"
+_UNIT: Final = "terragrunt.hcl"
+# what parts that are left out leave behind: blank lines inside of a job, and several in a row
+_INNER_BLANK = re.compile(r"\n(?=\n {4})")
+_MANY_BLANK = re.compile(r"\n{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A project, and what the user says of its pipeline."""
+
+    kind: str
+    project: PipelineProject
+    settings: PipelineSettings
+
+
+def pipeline_files(pipeline: Pipeline) -> tuple[GeneratedFile, ...]:
+    """The files of the pipeline, relative to the repository's root, sorted by path.
+
+    One without a text must not be there any more.
+    """
+    return tuple(sorted(_KINDS[pipeline.kind](pipeline), key=lambda file: file.path))
+
+
+def _github(pipeline: Pipeline) -> Iterable[GeneratedFile]:
+    suffix = pipeline.project.suffix
+    for base, template in (("skyports", "github.yml"), ("skyports-upkeep", "github_upkeep.yml")):
+        name = f"{base}{suffix}.yml"
+        context = {"name": f"{base}{suffix.replace('.', '-', 1)}", "file_word": shlex.quote(name)}
+        yield _rendered(pipeline, f".github/workflows/{name}", template, context)
+
+
+def _gitlab(pipeline: Pipeline) -> Iterable[GeneratedFile]:
+    suffix = pipeline.project.suffix
+    ours = f"skyports{suffix}.gitlab-ci.yml"
+    context = {"name": f"skyports{suffix.replace('.', '-', 1)}", "included": f"/{ours}"}
+    yield _rendered(pipeline, ours, "gitlab.yml", context)
+    if not _is_foreign(os.path.join(pipeline.project.root, GITLAB_ROOT)):
+        yield _rendered(pipeline, GITLAB_ROOT, "gitlab_include.yml", context)
+
+
+def _atlantis(pipeline: Pipeline) -> Iterable[GeneratedFile]:
+    yield _rendered(pipeline, "atlantis.yaml", "atlantis.yaml", {})
+
+
+def _tofu_controller(pipeline: Pipeline) -> Iterable[GeneratedFile]:
+    folder = posixpath.normpath(posixpath.join(pipeline.project.project, "flux", "skyports"))
+    yield _rendered(pipeline, f"{folder}/terraforms.yaml", "tofu_controller.yaml", {})
+    yield _rendered(pipeline, f"{folder}/kustomization.yaml", "kustomization.yaml", {})
+
+
+def _terragrunt(pipeline: Pipeline) -> Iterable[GeneratedFile]:
+    project = pipeline.project
+    base = posixpath.normpath(posixpath.join(project.project, project.out))
+    for stack in project.stacks:
+        yield _rendered(pipeline, f"{stack.path}/{_UNIT}", "terragrunt.hcl", {"out_comment": base})
+    wanted = {f"{stack.path}/{_UNIT}" for stack in project.stacks}
+    # a unit whose stack is gone; one that is not ours is left alone by the writer
+    for path in Path(project.root, base).glob(f"*/*/{_UNIT}"):
+        name = os.path.relpath(path, project.root).replace(os.sep, "/")
+        if name not in wanted:
+            yield GeneratedFile(name, "")
+
+
+def _pre_commit(pipeline: Pipeline) -> Iterable[GeneratedFile]:
+    yield _rendered(pipeline, ".pre-commit-config.yaml", "pre_commit.yaml", {})
+
+
+_KINDS: Final[Mapping[str, Callable[[Pipeline], Iterable[GeneratedFile]]]] = {
+    "github": _github,
+    "gitlab": _gitlab,
+    "atlantis": _atlantis,
+    "tofu-controller": _tofu_controller,
+    "terragrunt": _terragrunt,
+    "pre-commit": _pre_commit,
+}
+#: What a pipeline can be of.
+KINDS: Final = tuple(_KINDS)
+
+
+def _is_foreign(path: str) -> bool:
+    """Whether a file stands there that is not ours."""
+    try:
+        return not Path(path).read_bytes().startswith(HEADER.encode())
+    except OSError:
+        return False
+
+
+# -- what the templates are told -------------------------------------------------------
+
+
+def _rendered(pipeline: Pipeline, path: str, template: str, context: Mapping[str, object]) -> GeneratedFile:
+    told = {**_context(pipeline), **context}
+    text = render_text(CATALOG, f"ci/{template}.j2", told)
+    return GeneratedFile(path, _INNER_BLANK.sub("", _MANY_BLANK.sub("\n\n", text)))
+
+
+def _context(pipeline: Pipeline) -> dict[str, Any]:
+    project, settings = pipeline.project, pipeline.settings
+    out_option = f" --out {shlex.quote(project.out)}" if project.names_out else ""
+    command = f"{project.program} ci {pipeline.kind}{out_option}{settings.options}"
+    return {
+        "header": f"{HEADER}: do not edit. `{command}` writes it anew.",
+        "settings": settings,
+        "project": project.project,
+        "project_word": shlex.quote(project.project),
+        "program": project.program,
+        "ci_options": f"{out_option}{settings.options}",
+        "out_option": out_option,
+        "tasks": "".join(f"{shlex.quote(task)} " for task in settings.tasks),
+        "requirements": settings.requirements,
+        "install": shlex.join(settings.requirements),
+        "out_word": shlex.quote(project.out),
+        "out_prefix": f"{project.out}/",
+        "out_path": posixpath.normpath(posixpath.join(project.project, project.out)),
+        "backend": project.backend,
+        "stacks": project.stacks,
+        "logins": [_login(cloud) for cloud in project.clouds],
+        "environment": _environment(project),
+        "tokens": {
+            f"SKYPORTS_{cloud.name.upper()}_ID_TOKEN": cloud.login.audience
+            for cloud in project.clouds
+            if cloud.login.audience
+        },
+        "main_ref": f"'refs/heads/{settings.branch}'",
+        "reap_literal": f"'{settings.reap_schedule}'",
+        "drift_literal": f"'{settings.drift_schedule}'",
+        "uses": _uses,
+    }
+
+
+def _login(cloud: Cloud) -> dict[str, object]:
+    login = cloud.login
+    inputs = {
+        name: f"${{{{ vars.{variable} }}}}"
+        if default is None
+        else f"${{{{ vars.{variable} || '{default}' }}}}"
+        for name, (variable, default) in login.inputs.items()
+    }
+    return {
+        "title": cloud.title,
+        "action": login.action,
+        "inputs": inputs,
+        "script": login.script,
+        "gitlab": login.gitlab,
+        "secrets": tuple(login.secrets),
+    }
+
+
+def _environment(project: PipelineProject) -> dict[str, str]:
+    """What the commands find in their environment on GitHub, beside what an action has left there."""
+    found: dict[str, str] = {}
+    for cloud in project.clouds:
+        login = cloud.login
+        used = {variable for variable, _ in login.inputs.values()}
+        found.update({name: spell(value) for name, value in login.constants.items()})
+        found.update({name: f"${{{{ vars.{name} }}}}" for name in login.variables if name not in used})
+        if not login.script:
+            found.update({name: f"${{{{ secrets.{name} }}}}" for name in login.secrets})
+    names = _facts()["backend_secrets"].get(project.backend, ())
+    found.update({name: f"${{{{ secrets.{name} }}}}" for name in names})
+    return dict(sorted(found.items()))
+
+
+def _uses(action: str) -> str:
+    """An action, pinned to the commit of a release."""
+    pin = _facts()["actions"][action]
+    return f"{action}@{pin['commit']} # {pin['version']}"
+
+
+@lru_cache(maxsize=1)
+def _facts() -> Mapping[str, Any]:
+    document = read_yaml(str(_FACTS)).documents[0]
+    findings = schema_findings("pipelines", document)
+    if findings:
+        raise LookupError(findings[0].message)  # a fault of ours
+    facts: Mapping[str, Any] = document.data
+    return facts
+
+
+__all__ = ["GITLAB_ROOT", "KINDS", "Pipeline", "StackPlace", "pipeline_files"]
