@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import skyports_tf.templates
-from skyports_tf.diagnostics import Diagnostic, suggest
+from skyports_tf.diagnostics import Diagnostic, FindingsError, Span, suggest
 from skyports_tf.source import YamlDocument, read_yaml
+from skyports_tf.text.textfile import read_text
 
 _FACTS = Path(skyports_tf.templates.__file__ or "").with_name("backends.yaml")
 #: The backend of a config that names none: a state beside the stack's files.
@@ -32,6 +33,8 @@ _PLACEHOLDERS = frozenset({"prefix", "cluster", "place", "directory", "stack"})
 _TELLING = _PLACEHOLDERS - {"prefix"}
 # PostgreSQL's two forms of a connection string
 _CONNECTION_SECRET = re.compile(r"password=(?:'[^']*'|[^\s&]*)|(?<=://)[^/@:]*:[^/@]+@", re.IGNORECASE)
+# an attribute in HCL, or a name in JSON, at the beginning of a line
+_ASSIGNED = re.compile(r'\s*\{?\s*"?([a-z_]+)"?\s*[=:{]')
 _DIGEST_LENGTH = 8
 
 
@@ -195,6 +198,25 @@ def partial_config(config_path: str, given: Mapping[str, Any]) -> tuple[str, ...
 def absolute_parts(items: Any, folder: Path) -> tuple[str, ...]:
     """Each `backend_config` as it is, but files by their absolute paths: Terraform runs elsewhere."""
     return tuple(item if "=" in item else os.path.abspath(folder / Path(item).expanduser()) for item in items)
+
+
+def check_parts(kind: str, items: Iterable[str]) -> None:
+    """Refuse files for init that set what tells states apart: it would be the same for all stacks.
+
+    Raises `FindingsError` for these, and for a file that cannot be read.
+    """
+    backend = _known(kind)
+    findings: list[Diagnostic] = []
+    for path in (item for item in items if "=" not in item):
+        lines = read_text(path).splitlines()
+        for number, line in enumerate(lines, start=1):
+            found = _ASSIGNED.match(line)
+            if found and backend and found[1] in backend.addresses:
+                span = Span(number, found.start(1) + 1, number, found.end(1) + 1)
+                message = f"{found[1]!r} is made per stack, and would be the same for all"
+                findings.append(Diagnostic("backend-key", message, path, span, source_line=line))
+    if findings:
+        raise FindingsError(findings)
 
 
 # -- the key of a stack ----------------------------------------------------------------

@@ -285,3 +285,17 @@ def test_a_key_on_the_command_line_would_be_one_for_all(project: Project) -> Non
     answer = call(project.folder, "plan", project.task("80"), "--backend-config", "key=x", "--json")
     assert answer.code == 1
     assert [item["code"] for item in answer.json["diagnostics"]] == ["backend-key"]
+
+
+def test_a_file_for_init_that_sets_a_key_or_is_not_there_is_refused(project: Project) -> None:
+    project.config("backend: {s3: {bucket: b}}\nterraform: {backend_config: [part.hcl]}\n")
+    task = project.task("80")
+    missing = call(project.folder, "plan", task, "--json")
+    assert [item["code"] for item in missing.json["diagnostics"]] == ["file-missing"]
+    project.write("part.hcl", 'region = "eu-west-1"\n  key    = "one.tfstate"\n')
+    refused = call(project.folder, "plan", task)
+    assert refused.code == 1
+    assert f"{project.folder / 'part.hcl'}:2:3: error[backend-key]" in refused.err
+    project.write("part.json", '{"key": "one.tfstate"}\n')
+    project.write("part.hcl", "")
+    assert call(project.folder, "plan", task, "--backend-config", "part.json").code == 1

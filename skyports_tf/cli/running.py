@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from skyports_tf.backends import check_parts
 from skyports_tf.cli.console import Session, confirm, is_terminal
 from skyports_tf.cli.progress import fleet_display, progress_display
 from skyports_tf.config import Config
@@ -128,7 +129,9 @@ def filled(stack: Stack, config: Config) -> Stack:
 
 
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:
-    """How Terraform is to run."""
+    """How Terraform is to run. Raises `FindingsError` where a file for init sets a state's key."""
+    if config.backend_config:
+        check_parts(config.backend_kind, config.backend_config)
     return RunSettings(
         config.terraform_binary,
         lock_timeout,
