@@ -225,7 +225,7 @@ def _untold(item: Untold, path: str | None) -> Diagnostic:
     if item.reason:
         return _unread(item, path)
     message = f"{item.address}: {item.attribute} is known after apply, and so is what that opens"
-    return Diagnostic("exposure-unknown", message, path, severity="warning")
+    return Diagnostic("exposure-unknown", message, path, severity="note" if item.likely_empty else "warning")
 
 
 def _unread(item: Untold, path: str | None) -> Diagnostic:

@@ -15,12 +15,14 @@ from skyports_tf.exposure.values import UNKNOWN, Chain, Path, items_at, value_at
 class Untold:
     """An attribute that keeps anyone from telling what a resource opens.
 
-    `reason` is None for a value that is not known yet, else what is wrong with it.
+    `reason` is None for a value that is not known yet, else what is wrong with it. What is `likely_empty`
+    is a list that the code seems to leave to the provider.
     """
 
     address: str
     attribute: str
     reason: str | None = None
+    likely_empty: bool = False
 
 
 class UntoldError(Exception):
@@ -34,9 +36,9 @@ class BlockReader:
         self.resource, self.facts, self.fact = resource, facts, rule
         self.untold: list[Untold] = []
 
-    def tell(self, attribute: str, reason: str | None = None) -> None:
+    def tell(self, attribute: str, reason: str | None = None, likely_empty: bool = False) -> None:
         """Note an attribute that cannot be told."""
-        self.untold.append(Untold(self.resource.address, attribute, reason))
+        self.untold.append(Untold(self.resource.address, attribute, reason, likely_empty))
 
     def all_hold(self, chain: Chain, conditions: Iterable[Condition]) -> bool:
         """Whether every condition holds; raises `UntoldError` as `holds`."""

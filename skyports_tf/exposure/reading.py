@@ -72,9 +72,9 @@ class _RuleReader(SourceReader):
                 yield from () if rule is None else (rule,)
 
     def _unknown_block(self) -> None:
-        # a list that other resources fill is computed where the code does not give it
-        if not self.fact.echo_of or self.resource.is_written(self.fact.each[:1]):
-            self.tell(".".join(self.fact.each))
+        # a list that other resources fill is computed where the code gives none, or gives it dynamically
+        computed = bool(self.fact.echo_of) and not self.resource.is_written(self.fact.each[:1])
+        self.tell(".".join(self.fact.each), likely_empty=computed)
 
     def _tell(self, attribute: str, reason: str | None = None) -> None:
         self.untold.append(Untold(self.resource.address, attribute, reason))

@@ -10,7 +10,10 @@ from typing import Any, Final
 # a data source or a resource: its address without what is asked of it
 _OBJECT = re.compile(r"(?:data\.)?[a-z][a-z0-9]*_[a-zA-Z0-9_-]*\.[a-zA-Z0-9_-]+")
 _INDEX = re.compile(r"\[(?:\"(?:[^\"\\]|\\.)*\"|[0-9]+)\]")
+_LAST_INDEX = re.compile(rf"{_INDEX.pattern}\Z")
 _DEEPEST: Final = 12
+#: What the expression of a single value has, where a block has its attributes.
+_WHOLE: Final = frozenset({"references", "constant_value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,16 @@ class Resource:
         around: list[Any] = [self.expressions]
         for block in blocks:
             around = [item for outer in around for item in _listed(outer.get(block))]
-        # a block that the code does not show may be a dynamic one
-        return not around or any(name in item for item in around)
+        # a block that the code does not show may be a dynamic one, and of some the parts are not told apart
+        return not around or any(name in item or _WHOLE.intersection(item) for item in around)
 
     def referred(self, steps: Sequence[str]) -> str | None:
         """The address of what the expression at `steps` refers to; None where nobody can tell."""
-        return self.configuration.resolve(self.module, self._references(steps))
+        if references := self._references(steps):
+            return self.configuration.resolve(self.module, references)
+        # blocks whose parts are not told apart: of one reference it is clear who is meant
+        around = self.all_referred(steps[:1])
+        return around.pop() if len(around) == 1 else None
 
     def all_referred(self, steps: Sequence[str]) -> set[str]:
         """The addresses of all that the expression at `steps` refers to."""
@@ -149,4 +156,4 @@ def module_of(address: str) -> str:
 
 def without_index(address: str) -> str:
     """The address of the resource of which `address` is one instance."""
-    return _INDEX.sub("", address) if address.endswith("]") else address
+    return _LAST_INDEX.sub("", address)

@@ -10,7 +10,7 @@ from skyports_tf.exposure.facts import facts_of
 from skyports_tf.exposure.lookup import Untold
 from skyports_tf.exposure.model import Exposure
 from skyports_tf.exposure.reading import Read, read_resource
-from skyports_tf.exposure.resources import Resource
+from skyports_tf.exposure.resources import Resource, without_index
 from skyports_tf.exposure.rules import ALL, Rule, RuleSource, exposures_of
 from skyports_tf.exposure.shapes import RuleFact
 from skyports_tf.exposure.terraform_json import View
@@ -78,14 +78,11 @@ class _Separate:
 
     def explains(self, resource: Resource, item: Untold) -> bool:
         """Whether a list that is not known yet is that of the separate rules."""
-        return any(
-            item.attribute == ".".join(fact.each) and self._others(resource, fact.echo_of)
-            for fact in _facts(resource)
-            if fact.echo_of and not resource.is_written(fact.each[:1])
-        )
+        kinds = {kind for fact in _facts(resource) for kind in fact.echo_of}
+        return item.likely_empty and bool(self._others(resource, kinds))
 
     def _others(self, resource: Resource, types: Iterable[str]) -> list[Rule]:
-        names = {resource.address, *_names(resource)}
+        names = {resource.address, without_index(resource.address), *_names(resource)}
         known = set(types)
         return [rule for name in names for kind, rule in self.rules.get(name, ()) if kind in known]
 
