@@ -72,13 +72,10 @@ def _home_without_skypilot() -> tempfile.TemporaryDirectory[str] | None:
 _HOME = _home_without_skypilot()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests of one group on one worker: they share a stack that took seconds to make."""
+    """Name the tests' own marks; `xdist_group` is for tests that share what took seconds to make."""
     config.addinivalue_line("markers", "xdist_group(name): tests that share what a fixture made")
     config.addinivalue_line("markers", "own_provider: Terraform starts the AWS provider for each command")
-    if getattr(config.option, "dist", "no") == "load":
-        config.option.dist = "loadgroup"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

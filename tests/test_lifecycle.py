@@ -82,9 +82,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def environment(moto: MotoServer, terraform_config: Path) -> Iterator[None]:
+def environment(moto: MotoServer, terraform_config: Path, aws_provider: dict[str, str]) -> Iterator[None]:
+    ours = {**moto.env, **aws_provider, "TF_CLI_CONFIG_FILE": str(terraform_config)}
     with pytest.MonkeyPatch.context() as monkeypatch:
-        for name, value in {**moto.env, "TF_CLI_CONFIG_FILE": str(terraform_config)}.items():
+        for name, value in ours.items():
             monkeypatch.setenv(name, value)
         yield
 
