@@ -37,9 +37,10 @@ settings.register_profile(
 )
 settings.load_profile("skyports")
 
-# who starts the tests in the background may have told them to ignore Ctrl-C, and children inherit that
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# who starts the tests in the background may have told them to ignore signals, and children inherit that
+for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _handler)
 
 _WITH_SKYPILOT = Path(__file__).parent.resolve() / "skypilot"
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,10 @@ class Place:
         try:
             yield process
         finally:
-            process.kill()
-            process.communicate()
+            # the command, which holds our end of the pipes, may have outlived the run
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=PATIENCE)
 
     def wait_for(self, name: str) -> None:
         wait_until((self.folder / name).exists, name)
