@@ -24,8 +24,9 @@ from skyports_tf.running.state import (
     read_addresses,
     read_outputs,
     read_port_resources,
+    state_objects,
 )
-from skyports_tf.terraform import Run
+from skyports_tf.terraform import Run, read_json
 
 #: How long a destroy waits for nodes that hold a group; as long as the AWS provider does by itself.
 WAIT_SECONDS = 15 * 60.0
@@ -120,11 +121,21 @@ def _wait_until_free(execution: Execution, deadline: float) -> None:
 
 
 def _holders(execution: Execution) -> tuple[str, ...]:
+    """What holds the stack's group; whoever holds another of its name is none of ours."""
     try:
         probe = read_probe(execution)
+        held = probe is not None and bool(probe.holders) and _is_in_state(execution, probe)
     except TerraformError:
         return ()
-    return probe.holders if probe else ()
+    return probe.holders if probe and held else ()
+
+
+def _is_in_state(execution: Execution, probe: Probe) -> bool:
+    """Whether what was found is ours by its mark, or by the state, as what was adopted bears no mark."""
+    if probe.is_ours or probe.objects is None:
+        return True
+    _, identifiers = state_objects(read_json(execution.run(execution.terraform.show).stdout))
+    return not identifiers.isdisjoint(probe.objects.values())
 
 
 def _held(execution: Execution, holders: tuple[str, ...]) -> Diagnostic:

@@ -130,11 +130,12 @@ def test_a_group_that_somebody_else_made_is_left_and_told(aws: MotoServer, tmp_p
     group = group_of(aws)
     assert group is not None
     plan = plan_close(out, stack, SETTINGS)
-    # SkyPilot deletes our group at `sky down`, and another launch makes one of its own
+    # SkyPilot deletes our group at `sky down`, and another launch makes one of its own, with a node in it
     client = ec2(aws.url)
     client.delete_security_group(GroupId=group["GroupId"])
-    client.create_security_group(GroupName="sky-sg-web", Description="theirs", VpcId=group["VpcId"])
-    closed = close_stack(out, plan, SETTINGS)
+    theirs = client.create_security_group(GroupName="sky-sg-web", Description="theirs", VpcId=group["VpcId"])
+    launch_into(aws, theirs["GroupId"])
+    closed = close_stack(out, plan, SETTINGS, wait_seconds=120)
     assert closed.verified_empty
     assert [warning.code for warning in closed.warnings] == ["left-over"]
     assert group_of(aws) is not None
