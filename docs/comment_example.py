@@ -6,10 +6,8 @@ told by the code that tells it of a plan; only the counts of Terraform's other r
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from skyports_tf.compiler import CompileRequest, compile_tasks
@@ -17,6 +15,7 @@ from skyports_tf.config import read_config
 from skyports_tf.model import PortRule, ResourceCounts, Stack, StackPlan
 from skyports_tf.report.markdown import MARKER, Planned, comment
 from skyports_tf.running.changes import OpenRule, changed_rules, group_rules, stack_rules
+from tests.support.project import working_in
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +40,7 @@ def comment_example() -> str:
 
 
 def _compiled(rules: str, tasks: tuple[str, ...]) -> Mapping[str, Stack]:
-    with tempfile.TemporaryDirectory() as folder, _working_in(ROOT):
+    with tempfile.TemporaryDirectory() as folder, working_in(ROOT):
         config = Path(folder, "skyports.yaml")
         config.write_text(_OFFICE + rules, encoding="utf-8")
         request = CompileRequest(
@@ -65,13 +64,3 @@ def _ssh(stack: Stack) -> tuple[PortRule, ...]:
     return group_rules(
         OpenRule("tcp", port, port, str(source)) for port in stack.ssh_ports for source in stack.ssh_sources
     )
-
-
-@contextmanager
-def _working_in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)

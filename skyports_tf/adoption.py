@@ -26,9 +26,15 @@ from skyports_tf.running.adopting import Adoption, adoption_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Probe, read_probe
-from skyports_tf.running.state import never_applied, read_addresses, read_open_rules, read_outputs, status_of
+from skyports_tf.running.state import (
+    never_applied,
+    read_addresses,
+    read_open_rules,
+    read_outputs,
+    show_state,
+    status_of,
+)
 from skyports_tf.stacks import fill_stack
-from skyports_tf.terraform import read_json
 
 #: The folder of a cloud's templates that looks for what could be adopted, where its probe cannot see it.
 _ADOPT: Final = "adopt"
@@ -131,7 +137,7 @@ def _look(execution: Execution) -> Adoption | None:
     probe = _probe(execution)
     if probe is None:
         return None
-    shown = read_json(execution.run(execution.terraform.show).stdout)
+    shown = show_state(execution)
     return adoption_of(execution.stack, probe, shown)
 
 

@@ -24,9 +24,10 @@ from skyports_tf.running.state import (
     read_addresses,
     read_outputs,
     read_port_resources,
+    show_state,
     state_objects,
 )
-from skyports_tf.terraform import Run, read_json
+from skyports_tf.terraform import Run
 
 #: How long a destroy waits for nodes that hold a group; as long as the AWS provider does by itself.
 WAIT_SECONDS = 15 * 60.0
@@ -124,17 +125,16 @@ def _holders(execution: Execution) -> tuple[str, ...]:
     """What holds the stack's group; whoever holds another of its name is none of ours."""
     try:
         probe = read_probe(execution)
-        held = probe is not None and bool(probe.holders) and _is_in_state(execution, probe)
+        return probe.holders if probe and probe.holders and _is_ours(execution, probe) else ()
     except TerraformError:
         return ()
-    return probe.holders if probe and held else ()
 
 
-def _is_in_state(execution: Execution, probe: Probe) -> bool:
+def _is_ours(execution: Execution, probe: Probe) -> bool:
     """Whether what was found is ours by its mark, or by the state, as what was adopted bears no mark."""
     if probe.is_ours or probe.objects is None:
         return True
-    _, identifiers = state_objects(read_json(execution.run(execution.terraform.show).stdout))
+    _, identifiers = state_objects(show_state(execution))
     return not identifiers.isdisjoint(probe.objects.values())
 
 

@@ -17,7 +17,7 @@ from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.probe import LiveRule, Probe, read_probe, why_unknown
-from skyports_tf.running.state import never_applied, state_objects
+from skyports_tf.running.state import never_applied, show_state, state_objects
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Message, Record
 from skyports_tf.terraform import read_json
@@ -126,7 +126,7 @@ def _foreign(execution: Execution, found: Differences, probe: Probe | None) -> t
     unknown = _not_in(found.held, probe.rules)
     if unknown and not found.is_empty:
         # an apply of somebody else may have made them since
-        _, held = state_objects(read_json(execution.run(execution.terraform.show).stdout))
+        _, held = state_objects(show_state(execution))
         unknown = _not_in(held, unknown)
     # one rule may hold many ports and sources, and then it is listed once for each
     by_id = {rule.id: [other.opens for other in unknown if other.id == rule.id] for rule in unknown}

@@ -12,6 +12,7 @@ import pytest
 
 from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack
+from skyports_tf.model import Stack
 from tests.support.command_line import call
 from tests.support.ec2_proxy import Call, Proxy, start_proxy
 from tests.support.local_aws import MotoServer, ec2
@@ -39,6 +40,13 @@ def group_of(aws: MotoServer) -> dict[str, Any] | None:
     return next((group for group in found if group["GroupName"] == "sky-sg-web"), None)
 
 
+def opened(folder: Path, ports: dict[str, list[str]]) -> tuple[Stack, str]:
+    """A stack that was compiled and applied, and the folder of its tree."""
+    stack, out = compile_stack(folder, ports), str(folder / "infra")
+    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    return stack, out
+
+
 def launch_into(aws: MotoServer, group: str) -> str:
     """A node in the group, as SkyPilot launches one; gives its id."""
     client = ec2(aws.url)
@@ -52,9 +60,7 @@ def launch_into(aws: MotoServer, group: str) -> str:
 def test_a_held_group_is_waited_for_its_holders_named_and_gone_in_the_end(
     aws: MotoServer, proxy: Proxy, tmp_path: Path
 ) -> None:
-    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
-    out = str(tmp_path / "infra")
-    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    stack, out = opened(tmp_path, {"8888": [ANYWHERE]})
     group = group_of(aws)
     assert group is not None
     node = launch_into(aws, group["GroupId"])
@@ -87,9 +93,7 @@ def test_a_held_group_is_waited_for_its_holders_named_and_gone_in_the_end(
 
 
 def test_what_somebody_else_removes_between_plan_and_destroy_is_fine(aws: MotoServer, tmp_path: Path) -> None:
-    stack = compile_stack(tmp_path, {"8888": [ANYWHERE], "9000-9005": [ANYWHERE]})
-    out = str(tmp_path / "infra")
-    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    stack, out = opened(tmp_path, {"8888": [ANYWHERE], "9000-9005": [ANYWHERE]})
     plan = plan_close(out, stack, SETTINGS)
     client, group = ec2(aws.url), group_of(aws)
     assert group is not None
@@ -99,9 +103,7 @@ def test_what_somebody_else_removes_between_plan_and_destroy_is_fine(aws: MotoSe
 
 
 def test_a_state_that_was_lost_while_it_was_written_is_made_again(aws: MotoServer, tmp_path: Path) -> None:
-    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
-    out = str(tmp_path / "infra")
-    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    stack, out = opened(tmp_path, {"8888": [ANYWHERE]})
     plan = plan_close(out, stack, SETTINGS)
     # Terraform empties the file before it writes it (seen at a SIGKILL, Terraform 1.11.4)
     (tmp_path / "infra" / stack.directory / "terraform.tfstate").write_bytes(b"")
@@ -110,10 +112,8 @@ def test_a_state_that_was_lost_while_it_was_written_is_made_again(aws: MotoServe
 
 
 def test_what_is_left_over_and_ours_goes_with_the_next_destroy(aws: MotoServer, tmp_path: Path) -> None:
-    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
-    out = str(tmp_path / "infra")
-    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
-    state = tmp_path / "infra" / stack.directory / "terraform.tfstate"
+    stack, out = opened(tmp_path, {"8888": [ANYWHERE]})
+    state = Path(out) / stack.directory / "terraform.tfstate"
     forgotten = json.loads(state.read_text(encoding="utf-8"))
     forgotten["resources"] = [item for item in forgotten["resources"] if item["type"] != "aws_security_group"]
     state.write_text(json.dumps(forgotten), encoding="utf-8")
@@ -124,9 +124,7 @@ def test_what_is_left_over_and_ours_goes_with_the_next_destroy(aws: MotoServer, 
 
 
 def test_a_group_that_somebody_else_made_is_left_and_told(aws: MotoServer, tmp_path: Path) -> None:
-    stack = compile_stack(tmp_path, {"8888": [ANYWHERE]})
-    out = str(tmp_path / "infra")
-    apply_plan(out, plan_stack(out, stack, SETTINGS), SETTINGS)
+    stack, out = opened(tmp_path, {"8888": [ANYWHERE]})
     group = group_of(aws)
     assert group is not None
     plan = plan_close(out, stack, SETTINGS)

@@ -22,10 +22,10 @@ from skyports_tf.running.imports import address_of, imports_text, key_of, packed
 from skyports_tf.running.initialization import writing
 from skyports_tf.running.probe import LiveRule, read_probe
 from skyports_tf.running.ssh import SSH_RULE
-from skyports_tf.running.state import is_unfinished, state_objects
+from skyports_tf.running.state import is_unfinished, show_state, state_objects
 from skyports_tf.running.steps import drafted
 from skyports_tf.sources import Source, parse_source
-from skyports_tf.terraform import Flag, read_json
+from skyports_tf.terraform import Flag
 
 _MODULE = re.compile(r'^module "ports" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r'^variable "closed" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
@@ -47,7 +47,7 @@ def repair(execution: Execution) -> int:
     probe = read_probe(execution)
     if probe is None:
         return 0
-    shown = read_json(execution.run(execution.terraform.show).stdout)
+    shown = show_state(execution)
     addresses, identifiers = state_objects(shown)
     objects = {
         address: identifier

@@ -100,6 +100,11 @@ def read_port_resources(execution: Execution) -> list[str]:
     return sorted(name for name in names if name.endswith(f".{PORT_RULE}"))
 
 
+def show_state(execution: Execution) -> Mapping[str, Any]:
+    """The whole state, as `terraform show -json` gives it."""
+    return read_json(execution.run(execution.terraform.show).stdout)
+
+
 def state_objects(shown: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
     """The addresses of what a state holds, and the ids by which it can be imported.
 
@@ -122,7 +127,7 @@ def read_open_rules(execution: Execution, outputs: Mapping[str, Any]) -> dict[st
     ahead = is_unfinished(execution.paths) or (not outputs and bool(read_addresses(execution)))
     if not ahead:
         return output_rules(outputs)
-    shown = read_json(execution.run(execution.terraform.show).stdout)
+    shown = show_state(execution)
     rules = state_rules(shown, stack_rules(execution.stack))
     if all(map(is_content_key, rules)):
         return rules
