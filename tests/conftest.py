@@ -22,6 +22,7 @@ from skyports_tf.diagnostics import ProgramMissingError, TerraformError
 from skyports_tf.terraform import find_program
 from tests.support.life import MATRIX, Life, life_on
 from tests.support.local_aws import MotoServer, cli_config, start_moto
+from tests.support.programs import REQUIRE, required
 from tests.support.resident import installed_provider, resident_provider
 from tests.support.schema_cloud import schema_mirror
 from tests.support.stacks import ANYWHERE, compile_stack, write_program
@@ -46,7 +47,7 @@ _WITH_SKYPILOT = Path(__file__).parent.resolve() / "skypilot"
 
 # a developer's own settings are not the tests'
 for _name in [*os.environ]:
-    if _name.startswith(("TF_", "SKYPORTS_TF")) and _name != "TF_CLI_CONFIG_FILE":
+    if _name.startswith(("TF_", "SKYPORTS_TF")) and _name not in ("TF_CLI_CONFIG_FILE", REQUIRE):
         del os.environ[_name]
 # ... and a pipeline that runs the tests is none of theirs
 for _name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "SKYPILOT_USER_ID", "CI"):
@@ -77,6 +78,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the tests' own marks; `xdist_group` is for tests that share what took seconds to make."""
     config.addinivalue_line("markers", "xdist_group(name): tests that share what a fixture made")
     config.addinivalue_line("markers", "own_provider: Terraform starts the AWS provider for each command")
+    try:
+        required()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

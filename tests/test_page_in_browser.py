@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 
 from skyports_tf.report.html import page_html
-from tests.support.browser import Browser, browsing, find_browser
+from tests.support.browser import Browser, browsing
+from tests.support.programs import needed
 from tests.test_page import some_stacks
-
-pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on PATH, and CHROME names none")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = find_browser()
-    assert program is not None
-    with browsing(program) as opened:
+    with browsing(needed("chromium")) as opened:
         yield opened
 
 

@@ -25,7 +25,8 @@ from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.running.plans import empty_plan
 from tests.support.command_line import call, environment
 from tests.support.local_aws import MotoServer
-from tests.support.postgres import WAY_OUT, Postgres, find_programs, start_postgres
+from tests.support.postgres import Postgres, start_postgres
+from tests.support.programs import needed
 from tests.support.stacks import aws_stack, rule, write_local_stack
 from tests.test_interrupt import read_until
 
@@ -47,9 +48,7 @@ pytestmark = pytest.mark.xdist_group("states")
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    if find_programs() is None:
-        pytest.skip(WAY_OUT)
-    with start_postgres() as server:
+    with start_postgres(Path(needed("postgresql"))) as server:
         yield server
 
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-WAY_OUT = "no PostgreSQL server is installed: apt-get install postgresql"
 #: Where Debian and its kin put the programs of a server, which are not on PATH.
 _DEBIAN = Path("/usr/lib/postgresql")
 _SUPERUSER = "states"
@@ -45,11 +44,8 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def start_postgres() -> Iterator[Postgres]:
-    """Run a server until the block ends. Raises `FileNotFoundError` where none is installed."""
-    programs = find_programs()
-    if programs is None:
-        raise FileNotFoundError(WAY_OUT)
+def start_postgres(programs: Path) -> Iterator[Postgres]:
+    """Run a server until the block ends, by the programs in that folder."""
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder, "data"), _free_port()
         user = _owner(Path(folder))
