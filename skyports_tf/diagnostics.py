@@ -43,15 +43,13 @@ class PolicyMark:
 
     `code` and `severity` are the breach's own, whether or not an exception covers it; `justification`
     is that exception's reason. `subject` names what breaks the rule, and stays when lines move;
-    `checks` are a tool's name and the id of its check that means the same; `path` and `span` are
-    the rule's own place.
+    `path` and `span` are the rule's own place.
     """
 
     rule: str
     code: str
     severity: Severity
     subject: str
-    checks: tuple[tuple[str, str], ...] = ()
     justification: str | None = None
     path: str | None = None
     span: Span | None = None
@@ -63,7 +61,8 @@ class Diagnostic:
 
     `code` is a key of `codes.CODES`; `path` and `span` are None where the finding has no
     file or no place in it; `source_line` is the text of line `span.line`. `mark` says which rule
-    of the policy it is about.
+    of the policy it is about. `checks` are other tools' names, each with the id of a check that means
+    the same.
     """
 
     code: str
@@ -74,6 +73,7 @@ class Diagnostic:
     severity: Severity = "error"
     source_line: str | None = None
     mark: PolicyMark | None = None
+    checks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in CODES:

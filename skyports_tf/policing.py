@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from typing import Final
 
 from skyports_tf.breachspots import Cut, Spot, Spots
+from skyports_tf.clouds import Cloud
 from skyports_tf.compilation import CompileRequest, stop_on_errors, told
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, PolicyMark
@@ -90,8 +91,8 @@ class _Police:
         file = breach.entry.file if breach.entry else ""
         for cut in self.spots.cuts(breach):
             subject = f"{breach.stack.name} {file} {_ports_text(breach, cut.ports)}"
-            checks = tuple(_checks(self.config, breach, cut))
-            yield self.finding(breach, cut.spot, _sentence(breach, cut), subject, checks)
+            found = self.finding(breach, cut.spot, _sentence(breach, cut), subject)
+            yield replace(found, checks=_checks(self.config, breach, cut))
 
     def tag_findings(self, breaches: Sequence[Breach]) -> Iterator[Diagnostic]:
         """A finding for each tag and exception, which names the clusters: the tags are the same for all."""
@@ -104,14 +105,12 @@ class _Police:
             spot = self.spots.spot(("tags",)) or self.spots.rule_spot(same[0].rule)
             yield self.finding(same[0], spot, f"{reason} (on {names})", reason)
 
-    def finding(
-        self, breach: Breach, spot: Spot, what: str, subject: str, checks: tuple[tuple[str, str], ...] = ()
-    ) -> Diagnostic:
+    def finding(self, breach: Breach, spot: Spot, what: str, subject: str) -> Diagnostic:
         """One breach, or what an exception covers of it, at one spot."""
         rule, exception = breach.rule, breach.exception
         place = self.spots.rule_spot(rule)
         reason = exception.reason if exception else None
-        mark = PolicyMark(rule.name, rule.code, rule.severity, subject, checks, reason, *place)
+        mark = PolicyMark(rule.name, rule.code, rule.severity, subject, reason, *place)
         message = f"policy {rule.name!r}: {what}"
         if exception is None:
             is_ssh = breach.protocol is not None and breach.entry is None
@@ -179,15 +178,19 @@ def _shortened(items: Iterable[str]) -> str:
     return ", ".join(names[:_MOST_TOLD]) + more
 
 
-def _checks(config: Config, breach: Breach, cut: Cut) -> Iterator[tuple[str, str]]:
-    """The checks of other tools that mean the same: ports that are open to everyone."""
+def _checks(config: Config, breach: Breach, cut: Cut) -> tuple[tuple[str, str], ...]:
     everyone = [item for item in cut.sources if _is_everyone(breach.stack.cloud, item)]
-    if not everyone or breach.rule.kind == "required_expiry":
-        return
-    for check in config.catalog.load(breach.stack.cloud).checks:
+    if not everyone or breach.protocol is None or breach.rule.kind == "required_expiry":
+        return ()
+    return tuple(same_checks(config.catalog.load(breach.stack.cloud), breach.protocol, cut.ports))
+
+
+def same_checks(cloud: Cloud, protocol: str, ports: PortSet) -> Iterator[tuple[str, str]]:
+    """The checks of other tools that mean the same as ports that are open to everyone: tool and id."""
+    for check in cloud.checks:
         asked = PortSet((parse_port_range(str(check.get("ports", f"{FIRST_PORT}-{LAST_PORT}"))),))
-        met = cut.ports.covers(asked) if check.get("all") else bool(cut.ports & asked)
-        if met and check.get("protocol", breach.protocol) == breach.protocol:
+        met = ports.covers(asked) if check.get("all") else bool(ports & asked)
+        if met and check.get("protocol", protocol) == protocol:
             yield check["tool"], check["id"]
 
 

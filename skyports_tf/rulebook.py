@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -143,7 +144,7 @@ class _Reader:
             self.tell("bad-expiry", str(error), place, help_text)
             return None
         if spec == NEVER or deadline_of(spec) is not None:
-            self.tell("bad-expiry", f"{value!r} is no duration", place, help_text)
+            self.tell("bad-expiry", f"{str(value)!r} is no duration", place, help_text)
             return None
         return spec
 
@@ -157,9 +158,11 @@ class _Reader:
 
 def _ports_of(item: object) -> Iterator[tuple[Protocol, PortRange]]:
     """What `22`, `8000-8010` or `udp/53` names; raises `PortError` for anything else."""
-    protocol, slash, ports = str(item).partition("/")
+    # as YAML spells it: true, not True
+    text = json.dumps(item) if item is None or isinstance(item, bool) else str(item)
+    protocol, slash, ports = text.partition("/")
     if not slash:
-        found = parse_port_range(str(item))
+        found = parse_port_range(text)
         yield from ((known, found) for known in _PROTOCOLS)
         return
     known_protocols = [known for known in _PROTOCOLS if known == protocol]

@@ -64,7 +64,8 @@ def schema_findings(
     checked = document.data if instance is ... else instance
     validator = _validator(schema) if isinstance(schema, str) else _validator_of(schema)
     errors = islice(validator.iter_errors(checked), MOST_ERRORS)
-    return [item for error in errors for item in _findings(error, document)]
+    # of several keys that are missing in one place, each has an error of its own, and all say the same
+    return list(dict.fromkeys(item for error in errors for item in _findings(error, document)))
 
 
 def _findings(error: Any, document: YamlDocument) -> Iterator[Diagnostic]:
@@ -160,7 +161,7 @@ def _pattern(error: Any) -> tuple[str, str, str | None]:
 
 def _required(error: Any) -> tuple[str, str, str | None]:
     missing = [name for name in error.validator_value if name not in error.instance]
-    return "missing-key", f"needs the key {', '.join(map(repr, missing))}", None
+    return "missing-key", f"needs the key{'s'[: len(missing) - 1]} {', '.join(map(repr, missing))}", None
 
 
 def _limit(word: str) -> Callable[[Any], tuple[str, str, str | None]]:

@@ -107,6 +107,16 @@ def test_a_fleet_of_many_kinds_is_told_by_its_ports() -> None:
     assert "subgraph" not in mermaid_text(picture)
 
 
+def test_clusters_that_are_drawn_already_are_not_told_to_be_more() -> None:
+    again = draw(reviewed(*fleet(1000, 400))).boxes[-1]
+    assert again.title == "1000 clusters"
+    apart = [
+        opening_plan(f"c{place}", [("tcp", 8000 + 2 * place, 8000 + 2 * place, "0.0.0.0/0")])
+        for place in range(20)
+    ]
+    assert draw(reviewed(*apart)).boxes[-1].title == "9 more clusters"
+
+
 def reached(picture: Picture) -> set[tuple[str, str, str]]:
     """Stack, single source and ports as a picture without groups has them."""
     return {
@@ -155,6 +165,19 @@ def test_no_port_is_drawn_for_a_source_that_does_not_reach_it_even_where_rows_ar
 def test_without_changes_the_picture_shows_what_is_open() -> None:
     quiet = StackPlan(stack("web", [("tcp", 80, 80, "10.0.0.0/8")]), PortChanges(), ResourceCounts())
     assert '["tcp/80<br/>web (aws/us-east-1)"]:::stays' in drawn(quiet)
+
+
+@pytest.mark.parametrize("way", ["TB", "BT", "RL", "LR", "td"])
+def test_a_label_is_no_statement_on_the_direction(way: str) -> None:
+    # the real parser takes `.*direction\s+TB` at the beginning of a line before it looks for a label
+    text = drawn(opening_plan("web", [("tcp", 80, 80, "0.0.0.0/0")], region=f"my direction {way}"))
+    assert not re.search(r"direction\s", text, re.IGNORECASE)
+    assert f"my direction#32;{way}" in text
+
+
+def test_a_label_is_no_icon() -> None:
+    text = drawn(opening_plan("web", [("tcp", 80, 80, "0.0.0.0/0")], region="fa:fa-car"))
+    assert "(aws/fa#58;fa-car)" in text
 
 
 @settings(max_examples=60, deadline=None)

@@ -534,11 +534,13 @@ def test_an_exception_takes_out_exactly_its_own_and_hides_no_other_rule(
         ("name: x, denied_ports: [99999]", "", "bad-port", "outside"),
         ("name: x, denied_ports: [icmp/8]", "", "bad-port", "'icmp' is no protocol"),
         ("name: x, denied_ports: [{a: 1}]", "", "bad-port", "neither a port"),
+        ("name: x, denied_ports: [true]", "", "bad-port", "'true' is neither a port"),
+        ("name: x, denied_ports: [null]", "", "bad-port", "'null' is neither a port"),
         ("name: x, denied_ports: [1], ports: [2]", "", "config-value", "'ports' says nothing"),
         ("name: x, internet_ports: [tcp/]", "", "bad-port", ""),
         ("name: x, allowed_sources: [nowhere]", "", "bad-source", "nowhere"),
         ("name: x, required_expiry: false", "", "bad-expiry", ""),
-        ("name: x, required_expiry: 2026-12-01", "", "bad-expiry", "no duration"),
+        ("name: x, required_expiry: 2026-12-01", "", "bad-expiry", "'2026-12-01' is no duration"),
         ("name: x, required_expiry: never", "", "bad-expiry", "no duration"),
         ("name: x, required_tags: []", "", "bad-value", ""),
         ("name: x, required_tags: {owner: 3}", "", "wrong-type", ""),
@@ -561,6 +563,12 @@ def test_an_exception_takes_out_exactly_its_own_and_hides_no_other_rule(
         ("name: x, maximum_ports: 1", exception(until="soon"), "bad-expiry", ""),
         ("name: x, maximum_ports: 1", "rule: x, cluster: web, until: 2027-01-01", "missing-key", "'reason'"),
         ("name: x, maximum_ports: 1", "rule: x, cluster: web, reason: y", "missing-key", "'until'"),
+        (
+            "name: x, maximum_ports: 1",
+            "rule: x, cluster: web",
+            "missing-key",
+            "needs the keys 'reason', 'until'",
+        ),
         ("name: x, maximum_ports: 1", "rule: x, reason: y, until: 2027-01-01", "missing-key", "'cluster'"),
         (
             "name: x, maximum_ports: 1",
@@ -578,6 +586,7 @@ def test_what_is_wrong_in_a_policy_is_told_at_its_place(
         read_config("skyports.yaml")
     (finding, *_) = error.value.diagnostics
     assert finding.code == code and words in finding.message
+    assert len(set(error.value.diagnostics)) == len(error.value.diagnostics)
     assert finding.span is not None and finding.span.line >= 3
 
 
@@ -590,9 +599,7 @@ def test_an_empty_policy_asks_for_nothing(project: Project) -> None:
 def test_the_checks_of_other_tools_that_mean_the_same_are_named(project: Project) -> None:
     policy(project, "name: x, denied_ports: [1-65535]", rest="ssh_sources: [0.0.0.0/0]\n")
     told = found(project, project.task("[80, 8888, 3389]"), sources=("0.0.0.0/0", "10.0.0.0/8"))
-    checks = {
-        item.message.split(" to ")[0].split("opens ")[1]: item.mark and item.mark.checks for item in told
-    }
+    checks = {item.message.split(" to ")[0].split("opens ")[1]: item.checks for item in told}
     assert checks == {
         "tcp 22 (SSH)": (("checkov", "CKV_AWS_24"), ("trivy", "AWS-0107")),
         "tcp 80": (("checkov", "CKV_AWS_260"),),
@@ -600,7 +607,7 @@ def test_the_checks_of_other_tools_that_mean_the_same_are_named(project: Project
         "tcp 8888": (),
     }
     told = found(project, "web.yaml", sources=("10.0.0.0/8",), ssh_sources=("10.0.0.0/8",))
-    assert {item.mark and item.mark.checks for item in told} == {()}
+    assert {item.checks for item in told} == {()}
 
 
 @pytest.mark.parametrize(
@@ -617,7 +624,7 @@ def test_a_check_against_all_ports_is_met_by_all_of_them_alone(
 ) -> None:
     policy(project, "name: x, internet_ports: []", rest="gcp: {project: my-project}\nuser_hash: a1b2c3d4\n")
     (told,) = found(project, project.task(ports, infra="gcp"))
-    named = {check for _, check in told.mark.checks} if told.mark else set()
+    named = {check for _, check in told.checks}
     assert checks <= named and ("GCP-0072" in named) == (ports == "1-65535")
 
 

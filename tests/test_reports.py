@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyports_tf.cli.reports import internet_warnings
+from skyports_tf.clouds import Catalog
 from skyports_tf.codes import CODES
 from skyports_tf.diagnostics import Diagnostic, PolicyMark, Span
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, StackPlan
+from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
 from skyports_tf.policy import Policy, PolicyRule
 from skyports_tf.report.checked import Checked
 from skyports_tf.report.junit import junit_text
@@ -248,11 +250,26 @@ def test_what_a_plan_opens_to_the_internet_stands_at_the_line_that_asks_for_it(p
     )
     plan = StackPlan(stack, PortChanges(open=rules), ResourceCounts(create=2))
     with working_in(project.folder):
-        (warning,) = internet_warnings(plan, "infra")
+        (warning,) = internet_warnings(plan, "infra", Catalog())
     assert (warning.code, warning.path) == ("open-to-internet", "tasks/many.yaml")
     assert warning.span and (warning.span.line, warning.span.column) == (4, 15)
     with working_in(project.folder.parent):
-        assert internet_warnings(plan, "infra")[0].path is None
+        assert internet_warnings(plan, "infra", Catalog())[0].path is None
+
+
+def test_what_a_plan_opens_to_the_internet_names_the_checks_of_other_tools() -> None:
+    ours = PortRule("tcp", 3389, 3389, ("10.0.0.0/8",))
+    wide = PortRule("tcp", 20, 22, ("10.0.0.0/8", "::/0"))
+    changes = PortChanges(open=(ours, wide), change=(RuleChange(ours, replace(ours, sources=wide.sources)),))
+    plan = StackPlan(Stack("web", "aws", "us-east-1"), changes, ResourceCounts(create=2))
+    (warning,) = internet_warnings(plan, "infra", Catalog())
+    run = sarif(sarif_text(Checked("plan", ("web.yaml",), findings=(warning,))))
+    assert [taxon["id"] for taxon in run["results"][0]["taxa"]] == ["CKV_AWS_24", "AWS-0107", "CKV_AWS_25"]
+    assert run["results"][0]["properties"]["tags"] == ["CKV_AWS_24", "AWS-0107", "CKV_AWS_25"]
+    (quiet,) = internet_warnings(
+        replace(plan, changes=PortChanges(open=(replace(wide, to_port=21),))), "infra", Catalog()
+    )
+    assert quiet.checks == ()
 
 
 def test_a_plan_that_fails_is_a_result_beside_the_findings(project: Project) -> None:
@@ -330,12 +347,12 @@ MARKS = st.none() | st.builds(
     st.just("policy-internet"),
     st.sampled_from(["error", "warning"]),
     HOSTILE,
-    st.lists(
-        st.sampled_from([("checkov", "CKV_AWS_24"), ("trivy", "AWS-0107")]), max_size=2, unique=True
-    ).map(tuple),
     st.none() | HOSTILE,
     st.none() | HOSTILE,
     SPANS,
+)
+CHECKS = st.lists(
+    st.sampled_from([("checkov", "CKV_AWS_24"), ("trivy", "AWS-0107")]), max_size=2, unique=True
 )
 FINDINGS = st.builds(
     Diagnostic,
@@ -347,6 +364,7 @@ FINDINGS = st.builds(
     st.sampled_from(["error", "warning", "note"]),
     st.none() | HOSTILE,
     MARKS,
+    CHECKS.map(tuple),
 )
 
 

@@ -69,7 +69,7 @@ def _findings(name: str) -> Callable[[PlanAnswer], Document]:
         compilation, planned = answer.compilation, answer.planned
         found = [*compilation.diagnostics, *planned.diagnostics]
         for plan in planned.results:
-            found += [*plan.warnings, *internet_warnings(plan, compilation.out)]
+            found += [*plan.warnings, *internet_warnings(plan, compilation.out, answer.config.catalog)]
         return Document(findings_document(name, "plan", answer.files, answer.config.policy, found))
 
     return document

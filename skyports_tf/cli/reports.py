@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from skyports_tf.cli.console import Session
+from skyports_tf.clouds import Catalog
 from skyports_tf.diagnostics import Diagnostic, Span
 from skyports_tf.exposure.addresses import EVERYONE
-from skyports_tf.model import StackPlan
+from skyports_tf.model import PortRule, StackPlan
 from skyports_tf.policy import NO_POLICY, Policy
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.tree import base_of
@@ -45,19 +46,36 @@ def findings_document(
     return junit_text(checked)
 
 
-def internet_warnings(plan: StackPlan, out: str) -> list[Diagnostic]:
-    """The warning of what a plan opens to the internet, at the line that asks for the first such port."""
+def internet_warnings(plan: StackPlan, out: str, catalog: Catalog) -> list[Diagnostic]:
+    """The warning of what a plan opens to the internet, at the line that asks for the first such port.
+
+    It names the checks of other tools that mean the same.
+    """
     from skyports_tf.report.text import exposure_warnings
 
-    place = _place_of_opening(plan, out)
-    return [replace(warning, path=place[0], span=place[1]) for warning in exposure_warnings([plan])]
+    changed = (*plan.changes.open, *(item.after for item in plan.changes.change))
+    rules = [rule for rule in changed if not set(rule.sources).isdisjoint(EVERYONE)]
+    path, span = _place_of_opening(plan, rules, out)
+    checks = _checks(plan.stack.cloud, rules, catalog)
+    return [replace(item, path=path, span=span, checks=checks) for item in exposure_warnings([plan])]
 
 
-def _place_of_opening(plan: StackPlan, out: str) -> tuple[str | None, Span | None]:
+def _checks(cloud: str, rules: Iterable[PortRule], catalog: Catalog) -> tuple[tuple[str, str], ...]:
+    from skyports_tf.policing import same_checks
+
+    known = catalog.load(cloud)
+    found = (same_checks(known, rule.protocol, _ports(rule)) for rule in rules)
+    return tuple(dict.fromkeys(check for checks in found for check in checks))
+
+
+def _ports(rule: PortRule) -> PortSet:
+    return PortSet((PortRange(rule.from_port, rule.to_port),))
+
+
+def _place_of_opening(plan: StackPlan, rules: Iterable[PortRule], out: str) -> tuple[str | None, Span | None]:
     from skyports_tf.portplaces import port_places
 
-    changed = (*plan.changes.open, *(item.after for item in plan.changes.change))
-    rule = next((rule for rule in changed if rule.tasks and not set(rule.sources).isdisjoint(EVERYONE)), None)
+    rule = next((rule for rule in rules if rule.tasks), None)
     if rule is None:
         return None, None
     file = rule.tasks[0]
@@ -66,8 +84,7 @@ def _place_of_opening(plan: StackPlan, out: str) -> tuple[str | None, Span | Non
         return None, None
     position = next((entry.position for entry in plan.stack.entries if entry.file == file), 0)
     places = port_places(path, position, plan.stack.cloud)
-    asked = PortSet((PortRange(rule.from_port, rule.to_port),))
-    return path, next((span for ports, span in places.items if ports & asked), places.whole)
+    return path, next((span for ports, span in places.items if ports & _ports(rule)), places.whole)
 
 
 def _relative(path: str) -> str:

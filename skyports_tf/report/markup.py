@@ -17,8 +17,9 @@ _ENDS = str.maketrans({"`": "\\x60", "|": "\\x7c"})
 # letters and digits with single signs between them are plain text in every dialect, but for what becomes a
 # link: GH-1 is an issue, www.example.com a page
 _PLAIN = re.compile(r"(?!(?i:gh-|www\.))[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)*")
-# a full stop before a blank would begin a list
-_MERMAID_PLAIN = re.compile(r"[A-Za-z0-9 ,/:_()-]|\.(?=[A-Za-z0-9])")
+# a full stop before a blank would begin a list, `fa:fa-car` is an icon, and `direction LR` a statement even
+# within a label
+_MERMAID_PLAIN = re.compile(r"[A-Za-z0-9,/_()-]|:(?!fa-)|(?<!direction) |\.(?=[A-Za-z0-9])", re.IGNORECASE)
 _FENCE = re.compile(r"`{3,}")
 
 

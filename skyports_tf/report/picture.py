@@ -6,7 +6,7 @@ is drawn as one box that says how many it stands for. Nothing is said here in Me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,7 +102,9 @@ def draw(reviews: Sequence[StackReview], limits: Limits | None = None) -> Pictur
     ordered = sorted(boxes, key=lambda box: _box_order(box, known))
     drawn = [_drawn(box, ranks, known, most) for box in ordered]
     if len(drawn) > most.boxes:
-        drawn = [*drawn[: most.boxes - 1], _the_rest(ordered[most.boxes - 1 :], ranks, known)]
+        most_boxes = most.boxes - 1
+        shown = {stack.cluster for box in ordered[:most_boxes] for stack in box.stacks}
+        drawn = [*drawn[:most_boxes], _the_rest(ordered[most_boxes:], shown, ranks, known)]
     return Picture(tuple(source for source, _ in named), tuple(drawn))
 
 
@@ -244,13 +246,14 @@ def _one_row(rows: Sequence[_Row], ranks: Mapping[str, int]) -> PicturePorts:
 
 
 def _the_rest(
-    boxes: Sequence[_Box], ranks: Mapping[str, int], known: Mapping[str, StackReview]
+    boxes: Sequence[_Box], shown: Set[str], ranks: Mapping[str, int], known: Mapping[str, StackReview]
 ) -> PictureBox:
+    """What has no box of its own as one box; clusters that are drawn with other ports are no further ones."""
     stacks = [stack for box in boxes for stack in box.stacks]
     names = unique(stack.cluster for stack in stacks)
     rows = _fewer([row for box in boxes for row in box.rows], ranks, known)
     return PictureBox(
-        f"{count(len(names), 'more cluster')}",
+        count(len(names), "cluster" if shown & set(names) else "more cluster"),
         listed(unique(place_word(stack) for stack in stacks), 2),
         tuple(stack.name for stack in stacks),
         tuple(rows),

@@ -67,7 +67,7 @@ def _rules(checked: Checked, findings: Iterable[Diagnostic]) -> dict[str, Json]:
         found.setdefault(rule_id(item), _rule(rule_id(item), code, severity))
     related: dict[str, dict[tuple[str, str], None]] = {}
     for item in findings:
-        related.setdefault(rule_id(item), {}).update(dict.fromkeys(item.mark.checks if item.mark else ()))
+        related.setdefault(rule_id(item), {}).update(dict.fromkeys(item.checks))
     tools = _taxonomies(findings)
     for name, checks in related.items():
         if checks:
@@ -99,7 +99,7 @@ def _taxonomies(findings: Iterable[Diagnostic]) -> dict[str, list[str]]:
     """The ids of other tools' checks that mean the same as a finding, by tool, sorted."""
     found: dict[str, set[str]] = {}
     for item in findings:
-        for tool, check in item.mark.checks if item.mark else ():
+        for tool, check in item.checks:
             found.setdefault(tool, set()).add(check)
     return {tool: sorted(checks) for tool, checks in sorted(found.items())}
 
@@ -129,9 +129,9 @@ def _results(
     for item, identity in zip(findings, fingerprints(findings), strict=True):
         result = _result(item, identity, files[0] if files else None)
         result = {"ruleId": rule_id(item), "ruleIndex": places[rule_id(item)], **result}
-        if item.mark and item.mark.checks:
-            result["taxa"] = [_reference(tools, *check) for check in item.mark.checks]
-            result["properties"] = {"tags": [check for _, check in item.mark.checks]}
+        if item.checks:
+            result["taxa"] = [_reference(tools, *check) for check in item.checks]
+            result["properties"] = {"tags": [check for _, check in item.checks]}
         if suppressing:
             result["suppressions"] = _suppressions(item)
         found.append(result)
