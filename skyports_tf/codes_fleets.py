@@ -12,6 +12,10 @@ FLEET_CODES: Final[dict[str, tuple[str, str]]] = {
         "Files of a folder are no task files, and were left out.",
         "Nothing, if that is so; else name the file itself, to see what is wrong with it.",
     ),
+    "nothing-compiled": (
+        "`--all` stands for every task of the tree, which holds no stack: nothing was checked or planned.",
+        "Compile task files first; or run it where the tree is, or name the tree with `--out`.",
+    ),
     "git-missing": (
         "`--since` needs git, and there is none that can be run.",
         "Install git, or leave it out.",

@@ -111,12 +111,21 @@ def tree_diff(out: str, files: Iterable[GeneratedFile]) -> str:
 
     lines: list[str] = []
     for file in changed_files(out, tuple(files)):
-        path = os.path.join(out, file.path)
+        path = os.path.normpath(os.path.join(out, file.path))
         old = (_read(path) or b"").decode("utf-8", "replace")
         before = f"a/{path}" if old else "/dev/null"
         after = f"b/{path}" if file.text else "/dev/null"
         lines += unified_diff(old.splitlines(True), file.text.splitlines(True), before, after)
     return "".join(lines)
+
+
+def difference(out: str, file: GeneratedFile, maker: str) -> str:
+    """How a file that is not as it should be differs, in words; `maker` asks for it, in the plural."""
+    if not file.text:
+        return f"the file is there, and {maker} ask for none any more"
+    if not os.path.lexists(os.path.join(out, file.path)):
+        return f"the file is not there, and {maker} ask for it"
+    return f"the file differs from what {maker} ask for"
 
 
 def _read(path: str) -> bytes | None:
@@ -163,7 +172,7 @@ def _foreign(path: str) -> Diagnostic:
     return Diagnostic(
         "file-foreign",
         "this file is not ours, and it stands where a generated file belongs",
-        path,
+        os.path.normpath(path),
         help="move it away, or choose another folder with --out",
     )
 

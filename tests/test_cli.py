@@ -267,6 +267,7 @@ def test_check_writes_nothing_and_tells_which_files_differ(project: Project) -> 
 def test_check_beside_json_tells_the_same(project: Project) -> None:
     answer = call(project.folder, "compile", "web.yaml", "--check", "--json")
     assert answer.code == 1
+    assert answer.json["diagnostics"][0]["message"] == "the file is not there, and the tasks ask for it"
     assert answer.json["stacks"][0]["changed"] is True
     assert {item["code"] for item in answer.json["diagnostics"]} == {"tree-outdated"}
 

@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import LedgerEntry, PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
 from skyports_tf.ports import PortSet
-from skyports_tf.report.markdown import LIMIT, MARKER, Comment, Planned, comment, failed_comment
+from skyports_tf.report.markdown import LIMIT, MARKER, ROOM, Comment, Planned, comment, failed_comment
 from skyports_tf.report.markup import code, fenced, plain
 from tests.support.command_line import call
 from tests.support.comments import Opening, opened_by, opening_plan, rule, stack, stated_openings
@@ -234,7 +234,7 @@ def test_thousands_of_openings_are_all_stated_below_the_limit(seed: int, shape: 
         for place in range(stacks)
     ]
     found = told(*plans)
-    assert len(found.text) <= len(found.text.encode()) < LIMIT == 65_536
+    assert len(found.text) <= len(found.text.encode()) < ROOM < LIMIT == 65_536
     if found.complete:
         assert stated_openings(found.text) == opened_by(plans)
     else:
@@ -259,7 +259,7 @@ def test_a_cluster_with_thousands_of_ports_and_a_fleet_with_thousands_of_opening
     for plans in (alone, fleet, apart):
         found = told(*plans)
         assert found.complete
-        assert len(found.text.encode()) < LIMIT
+        assert len(found.text.encode()) < ROOM
         assert stated_openings(found.text) == opened_by(plans)
 
 
@@ -278,7 +278,7 @@ def test_closing_gives_way_to_opening() -> None:
         for place in range(1200)
     ]
     found = told(*plans)
-    assert found.complete and len(found.text.encode()) < LIMIT
+    assert found.complete and len(found.text.encode()) < ROOM
     assert stated_openings(found.text) == opened_by(plans)
     assert "Closes 1200 port ranges as well" in found.text
 
@@ -292,7 +292,7 @@ def test_what_has_no_room_is_told_to_be_incomplete_with_bounds_that_hold(tmp_pat
     ]
     found = told(*plans)
     assert not found.complete
-    assert len(found.text.encode()) < LIMIT
+    assert len(found.text.encode()) < ROOM
     assert_is_honest(found, plans)
 
 
@@ -331,7 +331,7 @@ def test_many_failures_and_long_names_leave_room_for_the_openings() -> None:
     ]
     plans = [opening_plan(f"{'n' * 90}{place}", [("tcp", 80, 80, "0.0.0.0/0")]) for place in range(60)]
     found = told(*plans, failures=tuple(failed), missing=tuple(stack(f"bad{place}") for place in range(300)))
-    assert found.complete and len(found.text.encode()) < LIMIT
+    assert found.complete and len(found.text.encode()) < ROOM
     assert stated_openings(found.text) == opened_by(plans)
     assert "more findings: the log has all of them" in found.text
 

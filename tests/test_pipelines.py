@@ -316,6 +316,11 @@ def test_check_finds_an_edit_and_the_next_call_puts_it_right(kind: str, tmp_path
         assert answer.code == 1
         assert [item["path"] for item in answer.json["files"] if item["changed"]] == [name]
         assert [item["code"] for item in answer.json["diagnostics"]] == ["pipeline-outdated"]
+        assert f"--- a/{name}\n+++ b/{name}\n" in call(tmp_path, "ci", kind, "--diff").out
+        path.unlink()
+        (missing,) = call(tmp_path, "ci", kind, "--check", "--json").json["diagnostics"]
+        assert missing["message"] == "the file is not there, and the tree and the config ask for it"
+        path.write_text(f"{right}# edited\n")
         assert "-# edited" in call(tmp_path, "ci", kind, "--diff").out
         write(tmp_path, kind)
         assert path.read_text() == right

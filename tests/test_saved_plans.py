@@ -177,9 +177,15 @@ def test_all_takes_more_tasks_beside_it_and_compiles_none_twice(tmp_path: Path) 
     assert [stack["ports"] for stack in answer.json["stacks"]] == [["9000"], ["8000"]]
 
 
-def test_all_of_an_empty_tree_is_nothing_to_do(tmp_path: Path) -> None:
-    assert call(tmp_path, "compile", "--all", "--check").code == 0
+def test_all_of_an_empty_tree_is_nothing_to_do_and_does_not_pass_for_a_check(tmp_path: Path) -> None:
+    answer = call(tmp_path, "compile", "--all", "--check")
+    assert answer.code == 0
+    assert "warning[nothing-compiled]: infra holds no stack, so --all stands for nothing" in answer.err
     assert list(tmp_path.iterdir()) == []
+    Project(tmp_path).task("80")
+    assert "nothing-compiled" not in call(tmp_path, "compile", "--all", "web.yaml").err
+    call(tmp_path, "compile", "--forget", "web.yaml")
+    assert "nothing-compiled" not in call(tmp_path, "compile", "--all").err
 
 
 def test_all_tells_of_a_task_that_is_gone(tmp_path: Path) -> None:

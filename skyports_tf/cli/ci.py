@@ -22,7 +22,7 @@ from skyports_tf.pipelines.project import find_project
 from skyports_tf.pipelines.settings import PipelineSettings, read_settings
 from skyports_tf.report.pipelines import pipeline_json, pipeline_text
 from skyports_tf.tree import all_stacks
-from skyports_tf.write import changed_files, locked_tree, tree_diff, write_files
+from skyports_tf.write import changed_files, difference, locked_tree, tree_diff, write_files
 
 _SETTINGS = ("branch", "environment", "install", "source_ref", "namespace", "interval")
 
@@ -120,14 +120,17 @@ class _Call:
             self.session.echo(pipeline_text(self.files, changed))
 
     def _outdated(self, changed: Sequence[GeneratedFile]) -> list[Diagnostic]:
-        message = "the file differs from what the tree and the config ask for"
         way_out = "run the same command without --check"
-        paths = sorted(
-            os.path.normpath(os.path.join(self.pipeline.project.root, item.path)) for item in changed
-        )
+        root = self.pipeline.project.root
+        found = sorted((os.path.normpath(os.path.join(root, item.path)), item) for item in changed)
         return [
-            Diagnostic("pipeline-outdated", message, path, help=None if place else way_out)
-            for place, path in enumerate(paths)
+            Diagnostic(
+                "pipeline-outdated",
+                difference(root, item, "the tree and the config"),
+                path,
+                help=None if place else way_out,
+            )
+            for place, (path, item) in enumerate(found)
         ]
 
 

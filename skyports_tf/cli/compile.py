@@ -14,7 +14,7 @@ from skyports_tf.cli.runoptions import since_option
 from skyports_tf.cli.tasks import compile_request
 from skyports_tf.compiler import Compilation, compile_tasks, compile_tree
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.write import tree_diff
+from skyports_tf.write import difference, tree_diff
 
 
 @click.command("compile")
@@ -87,10 +87,10 @@ def _print_diff(session: Session, compilation: Compilation) -> None:
 
 
 def _outdated(compilation: Compilation) -> list[Diagnostic]:
-    message = "the file differs from what the tasks compile to"
     way_out = "run the same command without --check"
-    paths = sorted(os.path.join(compilation.out, file.path) for file in compilation.pending)
+    out = compilation.out
+    found = sorted((os.path.join(out, file.path), file) for file in compilation.pending)
     return [
-        Diagnostic("tree-outdated", message, path, help=None if place else way_out)
-        for place, path in enumerate(paths)
+        Diagnostic("tree-outdated", difference(out, file, "the tasks"), path, help=None if place else way_out)
+        for place, (path, file) in enumerate(found)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +19,11 @@ from skyports_tf.cli.configuration import (
 from skyports_tf.cli.console import Session
 from skyports_tf.cli.options import TaskOptions
 from skyports_tf.compiler import Compilation, CompileRequest, compile_tree
+from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.since import changes_since
 from skyports_tf.task import TaskOverrides
 from skyports_tf.taskfiles import find_task_files
+from skyports_tf.tree import directories_of_tree
 
 
 def compile_request(session: Session, options: TaskOptions, now: datetime | None = None) -> CompileRequest:
@@ -31,11 +34,13 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
     if session.failure is None:
         answer_failures(session, options.out)
     config = session_config(session)
-    found = find_task_files(options.files, options.out or config.out)
+    out = options.out or config.out
+    found = find_task_files(options.files, out)
+    known = compiled_tasks(out) if options.all else ()
     return CompileRequest(
         tasks=found.files,
         folders=found.folders,
-        notes=found.notes,
+        notes=(*found.notes, *(_vain_all(out) if options.all and not (known or found.files) else ())),
         changes=changes_since(session.since, os.getcwd()) if session.since else None,
         config=config,
         out=options.out,
@@ -50,8 +55,16 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
         expires=options.expires,
         now=now,
         judged_at=now or time_now(),
-        known=compiled_tasks(options.out or config.out) if options.all else (),
+        known=known,
     )
+
+
+def _vain_all(out: str) -> Iterator[Diagnostic]:
+    """A warning where `--all` stands for nothing: what checks nothing shall not pass for a check."""
+    if next(directories_of_tree(out), None) is None:
+        message = f"{out} holds no stack, so --all stands for nothing"
+        help_text = "compile task files first, or name the tree with --out"
+        yield Diagnostic("nothing-compiled", message, help=help_text, severity="warning")
 
 
 def compiled_tree(session: Session, request: CompileRequest) -> Compilation:

@@ -46,6 +46,8 @@ from skyports_tf.report.text import port_counts, resource_words, total_counts
 MARKER: Final = "<!-- skyports-tf plan -->"
 #: GitHub refuses a comment of more characters.
 LIMIT: Final = 65_536
+#: Ours leaves room for what is put around it: a line by which a pipeline finds it again, a link to the run.
+ROOM: Final = LIMIT - 1_024
 
 _ROWS_SHOWN = 25
 _DETAILS_SHOWN = 12
@@ -107,14 +109,14 @@ class _Material:
 
 
 def comment(planned: Planned) -> Comment:
-    """The comment on what was planned, below `LIMIT` bytes, with a newline at its end."""
+    """The comment on what was planned, below `ROOM` bytes, with a newline at its end."""
     reviews = tuple(review_plan(plan, planned.ours) for plan in planned.plans)
     head = "\n\n".join([MARKER, f"### {headline(reviews, len(planned.missing))}", _totals(reviews)])
     material = _Material(planned, reviews, tuple(rectangles(reviews)), head, _exposure(reviews))
     for level in _LEVELS:
-        if _rows_of(material, level) * level.least < LIMIT:
+        if _rows_of(material, level) * level.least < ROOM:
             text = _written(material, level)
-            if len(text.encode()) < LIMIT:
+            if len(text.encode()) < ROOM:
                 return Comment(text)
     return Comment(_written(material, _LAST), complete=False)
 
