@@ -56,6 +56,9 @@ files then name. In a repository with several projects, each has its own files, 
 5. **Task files that are new.** `--all` knows what was compiled. Name your folders under `ci.tasks`, and a
    task that nobody has compiled fails the check, too.
 
+OpenTofu instead of Terraform: `terraform: {binary: tofu}` in `skyports.yaml`, and every pipeline sets up
+OpenTofu. `ci.terraform` names the version of either.
+
 ## The credentials
 
 No file holds a secret. Where a cloud takes OIDC, the job's own token is exchanged for credentials that
@@ -139,11 +142,15 @@ is `skyports/STACK`.
    write, and `project_path:GROUP/PROJECT:*` to read.
 2. Two schedules on the default branch, with the variable `SKYPORTS_UPKEEP` = `reap` (every 15 minutes)
    and `drift` (daily).
-3. An apply that nobody has started within a day, or that failed: *Run pipeline* on the default branch
+3. States in GitLab itself (`backend: {http: {address: "https://gitlab.example.com/api/v4/projects/ID/terraform/state/{stack}"}}`
+   with `lock_address`, `lock_method: POST`, `unlock_address`, `unlock_method: DELETE`) are opened with the
+   job's own token, of a maintainer: GitLab lets nobody else lock them.
+4. An apply that nobody has started within a day, or that failed: *Run pipeline* on the default branch
    plans every stack, and offers every apply.
 
 Jobs are in the stages `test` and `deploy`. What a job needs is in `image` (`ci.image`): Python, pip, git
-and bash; Terraform comes with `skyports-tf[embedded]`.
+and bash. Terraform comes with `skyports-tf[embedded]`, which pip installs where `ci.install` says nothing
+else; OpenTofu with its own installer, which needs curl and gpg, where the image has none.
 """
 
 ATLANTIS = """\

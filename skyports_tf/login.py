@@ -12,14 +12,16 @@ class Login:
     """What a pipeline needs for one cloud.
 
     `variables` and `secrets` map names of environment variables to what they are; `constants` are
-    always the same. `action` logs in on GitHub, with `inputs` that are names of variables, each with
-    a default or None. `audience` is that of GitLab's token, of which `gitlab` makes credentials;
-    `script` lays down what secrets hold. `backends` take the same credentials.
+    always the same; `backend_environment` maps what the backends call them to those names. `action`
+    logs in on GitHub, with `inputs` that are names of variables, each with a default or None.
+    `audience` is that of GitLab's token, of which `gitlab` makes credentials; `script` lays down what
+    secrets hold. `backends` take the same credentials.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    backend_environment: Mapping[str, str] = field(default_factory=dict)
     action: str | None = None
     inputs: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     audience: str | None = None
@@ -39,6 +41,7 @@ def login_of(facts: Mapping[str, Any]) -> Login:
         variables=facts.get("variables", {}),
         secrets=facts.get("secrets", {}),
         constants=facts.get("constants", {}),
+        backend_environment=facts.get("backend_environment", {}),
         action=github.get("action"),
         inputs=inputs,
         audience=gitlab.get("audience"),

@@ -21,24 +21,14 @@ from skyports_tf.cli import VERBS, cli
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.pipelines.files import KINDS
 from skyports_tf.pipelines.project import object_name
+from skyports_tf.schema import schema_of
 from skyports_tf.yaml_text import spell
 from tests.support.command_line import Answer, call, valid
 from tests.support.installs import ROOT
-from tests.support.pipelines import CLOUDS, S3, follow, project_with, read, read_all, steps
+from tests.support.pipelines import BACKENDS, CLOUDS, S3, follow, project_with, read, read_all, steps
 from tests.support.project import Project, tree_of
+from tests.support.stacks import write_program
 
-BACKENDS = {
-    "local": "",
-    "s3": S3,
-    "gcs": "backend: {gcs: {bucket: my-state}}\n",
-    "azurerm": "backend: {azurerm: {storage_account_name: mystate, container_name: state}}\n",
-    "oci": "backend: {oci: {bucket: my-state, namespace: ns}}\n",
-    "kubernetes": "backend: {kubernetes: {config_path: ~/.kube/config}}\n",
-    "consul": "backend: {consul: {address: consul.example.com}}\n",
-    "pg": "backend: {pg: {}}\n",
-    "http": "backend: {http: {address: 'https://state.example.com/ports'}}\n",
-    "cloud": "backend: {cloud: {organization: my-org}}\n",
-}
 TREES: dict[str, tuple[tuple[str, ...], str]] = {
     "no stack": ((), S3),
     "one stack": (("aws",), S3),
@@ -170,6 +160,80 @@ def test_every_script_is_bash(folder: Path) -> None:
                 subprocess.run(["bash", "-n"], input=line, text=True, check=True)
 
 
+# -- what runs the tree ----------------------------------------------------------------
+
+TOFU = f"{S3}terraform: {{binary: tofu}}\n"
+
+
+@pytest.fixture(scope="module")
+def with_tofu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of OpenTofu, with every pipeline written."""
+    found: Path = tmp_path_factory.mktemp("tofu")
+    project_with(found, "aws", config=TOFU)
+    write(found, *KINDS)
+    return found
+
+
+def test_where_the_config_names_opentofu_every_pipeline_sets_it_up(with_tofu: Path) -> None:
+    version = read(ROOT / "templates/ci/facts.yaml")["programs"]["tofu"]["version"]
+    for path in sorted((with_tofu / ".github/workflows").iterdir()):
+        workflow = follow("github-workflows", read(path))
+        used = [item["with"] for _, item in steps(workflow) if "setup-opentofu@" in item.get("uses", "")]
+        assert used and all(item == {"tofu_version": version, "tofu_wrapper": False} for item in used)
+        assert "setup-terraform" not in path.read_text()
+    gitlab = follow("gitlab-ci", read(with_tofu / "skyports.gitlab-ci.yml"))
+    (install,) = [line for line in gitlab[".skyports-cloud"]["before_script"] if "tofu" in str(line)]
+    assert f"SKYPORTS_TERRAFORM={version}" in install and "--skip-verify" not in install
+    assert "embedded" not in str(gitlab)
+    (project,) = follow("atlantis", read(with_tofu / "atlantis.yaml"))["projects"]
+    assert project["terraform_distribution"] == "opentofu"
+    (unit,) = with_tofu.rglob("terragrunt.hcl")
+    with unit.open() as file:
+        assert hcl2.load(file)["terraform_binary"].strip('"') == "tofu"
+
+
+def test_gitlab_installs_opentofu_only_where_the_image_has_none(with_tofu: Path, tmp_path: Path) -> None:
+    gitlab = read(with_tofu / "skyports.gitlab-ci.yml")
+    (install,) = [line for line in gitlab[".skyports-cloud"]["before_script"] if "tofu" in str(line)]
+    write_program(tmp_path / "curl", f'echo \'echo "$@" > {tmp_path}/asked\' > "$7"\n')
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SKYPORTS_TOKENS": str(tmp_path)}
+    for _ in range(2):
+        subprocess.run(["bash", "-eo", "pipefail", "-c", install], env=env, check=True)
+        asked = tmp_path / "asked"
+        assert asked.exists() is not (tmp_path / "tofu").exists()
+        if asked.exists():
+            assert asked.read_text() == "--install-method standalone --opentofu-version 1.11.5\n"
+            asked.unlink()
+        write_program(tmp_path / "tofu", "true\n")
+
+
+def test_gitlab_has_a_terraform_without_an_image_of_its_own(tmp_path: Path) -> None:
+    project = project_with(tmp_path, "aws")
+    install = "python -m pip install --quiet --root-user-action ignore "
+    for more, expected in (
+        ("", f"'skyports-tf[embedded]=={__version__}'"),
+        ("ci: {install: -r requirements.txt}\n", "-r requirements.txt"),
+    ):
+        project.config(f"{S3}{more}")
+        write(tmp_path, "gitlab")
+        (found,) = read(tmp_path / "skyports.gitlab-ci.yml")[".skyports"]["before_script"]
+        assert found == install + expected
+
+
+@pytest.mark.parametrize("binary", ["terraform", "/opt/terraform-1.9/terraform", "./my-wrapper"])
+def test_any_other_binary_is_terraform_to_a_pipeline(binary: str, tmp_path: Path) -> None:
+    project_with(tmp_path, "aws", config=f"{S3}terraform: {{binary: {binary}}}\nci: {{terraform: 1.9.8}}\n")
+    write(tmp_path, "github")
+    text = (tmp_path / ".github/workflows/skyports.yml").read_text()
+    assert "hashicorp/setup-terraform@" in text and 'terraform_version: "1.9.8"' in text
+
+
+def test_the_documented_versions_are_those_that_are_set_up() -> None:
+    told = schema_of("config")["properties"]["ci"]["properties"]["terraform"]["description"]
+    programs = read(ROOT / "templates/ci/facts.yaml")["programs"]
+    assert set(re.findall(r"[0-9]+\.[0-9]+\.[0-9]+", told)) == {item["version"] for item in programs.values()}
+
+
 # -- security --------------------------------------------------------------------------
 
 
@@ -280,6 +344,68 @@ def test_a_plan_is_kept_for_a_day_and_what_was_shown_without_it(folder: Path) ->
     gitlab = read(folder / "skyports.gitlab-ci.yml")["skyports:plan"]["artifacts"]
     assert (gitlab["public"], gitlab["expire_in"]) == (False, "1 day")
     assert gitlab["reports"] == {"terraform": "skyports-plan.json"}
+
+
+# -- credentials -----------------------------------------------------------------------
+
+
+def environments(folder: Path) -> list[dict[str, str]]:
+    """The environment of each step of GitHub's that runs Terraform."""
+    found = [item for workflow in workflows(folder) for _, item in steps(workflow)]
+    running = re.compile(r"skyports-tf (plan|apply|reap|drift)\b")
+    return [item.get("env", {}) for item in found if running.search(item.get("run", ""))]
+
+
+def test_a_provider_and_a_backend_find_the_same_credentials_under_their_own_names(tmp_path: Path) -> None:
+    project = project_with(tmp_path, "oci", config=BACKENDS["oci"])
+    write(tmp_path, "github", "gitlab")
+    assert len(environments(tmp_path)) == 5
+    for env in environments(tmp_path):
+        for name in ("tenancy_ocid", "user_ocid", "fingerprint"):
+            assert env[f"TF_VAR_{name}"] == env[f"OCI_{name}"] == f"${{{{ vars.TF_VAR_{name} }}}}"
+        assert env["TF_VAR_private_key"] == env["OCI_private_key"] == "${{ secrets.TF_VAR_private_key }}"
+        # the names of a mapping are without regard to case on GitHub
+        assert len({name.lower() for name in env}) == len(env)
+    script = read(tmp_path / "skyports.gitlab-ci.yml")[".skyports-cloud"]["before_script"]
+    assert 'export OCI_private_key="$TF_VAR_private_key"' in script
+    project.config(f"oci: {{compartment_id: ocid1.compartment.oc1..aaaa}}\n{S3}")
+    write(tmp_path, "github", "gitlab")
+    assert not any("OCI_tenancy_ocid" in env for env in environments(tmp_path))
+    assert "OCI_" not in (tmp_path / "skyports.gitlab-ci.yml").read_text()
+
+
+def test_the_kubeconfig_is_named_to_providers_and_backends_that_look_for_none(tmp_path: Path) -> None:
+    project_with(tmp_path, "aws", config=BACKENDS["kubernetes"])
+    write(tmp_path, "github", "gitlab")
+    assert all(env["KUBE_CONFIG_PATH"] == "~/.kube/config" for env in environments(tmp_path))
+    script = read(tmp_path / "skyports.gitlab-ci.yml")[".skyports-cloud"]["before_script"]
+    assert "export KUBE_CONFIG_PATH='~/.kube/config'" in script
+
+
+@pytest.mark.parametrize(
+    ("address", "given", "expected"),
+    [
+        ("https://gitlab.com/api/v4/projects/7/terraform/state/{stack}", {}, "gitlab-ci-token job"),
+        (
+            "https://gitlab.com/api/v4/projects/7/terraform/state/{stack}",
+            {"TF_HTTP_USERNAME": "me", "TF_HTTP_PASSWORD": "mine"},
+            "me mine",
+        ),
+        ("https://gitlab.com.evil.example/api/v4/projects/7/terraform/state/{stack}", {}, " "),
+        ("https://state.example.com/ports", {}, " "),
+    ],
+)
+def test_the_jobs_token_opens_states_in_its_own_gitlab_and_goes_nowhere_else(
+    address: str, given: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    project_with(tmp_path, "aws", config=f"backend: {{http: {{address: '{address}'}}}}\n")
+    write(tmp_path, "gitlab")
+    script = read(tmp_path / "skyports.gitlab-ci.yml")[".skyports-cloud"]["before_script"]
+    lines = [line for line in script if "TF_HTTP" in str(line)]
+    env = {"CI_API_V4_URL": "https://gitlab.com/api/v4", "CI_JOB_TOKEN": "job", **given}
+    told = "\n".join([*lines, 'echo "${TF_HTTP_USERNAME:-} ${TF_HTTP_PASSWORD:-}"'])
+    done = subprocess.run(["bash", "-euc", told], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{expected}\n"
 
 
 # -- the same for the same tree --------------------------------------------------------

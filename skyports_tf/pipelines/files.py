@@ -8,22 +8,19 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import skyports_tf.templates
+from skyports_tf import __version__
 from skyports_tf.clouds import CATALOG, Cloud
 from skyports_tf.model import GeneratedFile
+from skyports_tf.pipelines.facts import action_pin, backend_secrets, program_of
 from skyports_tf.pipelines.project import PipelineProject, StackPlace
 from skyports_tf.pipelines.settings import PipelineSettings
 from skyports_tf.render import HEADER
-from skyports_tf.schema import schema_findings
-from skyports_tf.source import read_yaml
 from skyports_tf.templating import render_text
 from skyports_tf.yaml_text import spell
 
-_FACTS = Path(skyports_tf.templates.__file__ or "").parent / "ci" / "facts.yaml"
 #: The file that a project of GitLab has, and where ours is included.
 GITLAB_ROOT: Final = ".gitlab-ci.yml"
 _UNIT: Final = "terragrunt.hcl"
@@ -126,6 +123,8 @@ def _context(pipeline: Pipeline) -> dict[str, Any]:
     project, settings = pipeline.project, pipeline.settings
     out_option = f" --out {shlex.quote(project.out)}" if project.names_out else ""
     command = f"{project.program} ci {pipeline.kind}{out_option}{settings.options}"
+    binary = program_of(project.binary)
+    requirements = settings.requirements or [_package(pipeline)]
     return {
         "header": f"{HEADER}: do not edit. `{command}` writes it anew.",
         "settings": settings,
@@ -135,14 +134,18 @@ def _context(pipeline: Pipeline) -> dict[str, Any]:
         "ci_options": f"{out_option}{settings.options}",
         "out_option": out_option,
         "tasks": "".join(f"{shlex.quote(task)} " for task in settings.tasks),
-        "requirements": settings.requirements,
-        "install": shlex.join(settings.requirements),
+        "requirements": requirements,
+        "install": shlex.join(requirements),
+        "binary": binary,
+        "binary_version": settings.terraform or binary.version,
+        "binary_version_word": shlex.quote(settings.terraform or binary.version),
         "out_word": shlex.quote(project.out),
         "out_prefix": f"{project.out}/",
         "out_path": posixpath.normpath(posixpath.join(project.project, project.out)),
         "backend": project.backend,
         "stacks": project.stacks,
-        "logins": [_login(cloud) for cloud in project.clouds],
+        "logins": [_login(cloud, project.backend) for cloud in project.clouds],
+        "state_address": project.state_address and shlex.quote(project.state_address),
         "environment": _environment(project),
         "tokens": {
             f"SKYPORTS_{cloud.name.upper()}_ID_TOKEN": cloud.login.audience
@@ -156,8 +159,16 @@ def _context(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _login(cloud: Cloud) -> dict[str, object]:
+def _package(pipeline: Pipeline) -> str:
+    """Our own package in this version, with a Terraform in it where nothing else sets one up."""
+    extra = program_of(pipeline.project.binary).extra if pipeline.kind == "gitlab" else None
+    return f"skyports-tf[{extra}]=={__version__}" if extra else f"skyports-tf=={__version__}"
+
+
+def _login(cloud: Cloud, backend: str) -> dict[str, object]:
     login = cloud.login
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in login.constants.items()]
+    exports += [f'export {name}="${given}"' for name, given in _of_backend(cloud, backend).items()]
     inputs = {
         name: f"${{{{ vars.{variable} }}}}"
         if default is None
@@ -169,9 +180,14 @@ def _login(cloud: Cloud) -> dict[str, object]:
         "action": login.action,
         "inputs": inputs,
         "script": login.script,
-        "gitlab": login.gitlab,
+        "gitlab": (*exports, *login.gitlab),
         "secrets": tuple(login.secrets),
     }
+
+
+def _of_backend(cloud: Cloud, backend: str) -> Mapping[str, str]:
+    """What the backend calls the cloud's variables and secrets, where it has names of its own."""
+    return cloud.login.backend_environment if backend in cloud.login.backends else {}
 
 
 def _environment(project: PipelineProject) -> dict[str, str]:
@@ -184,25 +200,17 @@ def _environment(project: PipelineProject) -> dict[str, str]:
         found.update({name: f"${{{{ vars.{name} }}}}" for name in login.variables if name not in used})
         if not login.script:
             found.update({name: f"${{{{ secrets.{name} }}}}" for name in login.secrets})
-    names = _facts()["backend_secrets"].get(project.backend, ())
-    found.update({name: f"${{{{ secrets.{name} }}}}" for name in names})
+        for name, given in _of_backend(cloud, project.backend).items():
+            kind = "secrets" if given in login.secrets else "vars"
+            found[name] = f"${{{{ {kind}.{given} }}}}"
+    found.update({name: f"${{{{ secrets.{name} }}}}" for name in backend_secrets(project.backend)})
     return dict(sorted(found.items()))
 
 
 def _uses(action: str) -> str:
     """An action, pinned to the commit of a release."""
-    pin = _facts()["actions"][action]
-    return f"{action}@{pin['commit']} # {pin['version']}"
-
-
-@lru_cache(maxsize=1)
-def _facts() -> Mapping[str, Any]:
-    document = read_yaml(str(_FACTS)).documents[0]
-    findings = schema_findings("pipelines", document)
-    if findings:
-        raise LookupError(findings[0].message)  # a fault of ours
-    facts: Mapping[str, Any] = document.data
-    return facts
+    commit, version = action_pin(action)
+    return f"{action}@{commit} # {version}"
 
 
 __all__ = ["GITLAB_ROOT", "KINDS", "Pipeline", "StackPlace", "pipeline_files"]

@@ -21,6 +21,8 @@ from skyports_tf.tree import all_stacks
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./ -]*", re.ASCII)
 # the pod of a stack is called by its object's name and a suffix, in 63 characters
 _LONGEST_OBJECT_NAME = 50
+# https://docs.gitlab.com/user/infrastructure/iac/terraform_state/
+_GITLAB_STATES = re.compile(r"https://[^/]+(/[^/]+)*/api/v4/projects/[^/]+/terraform/state/")
 _PATTERN_SIGNS = re.compile(r"([\\*?\[\]!#])")
 
 
@@ -46,6 +48,8 @@ class PipelineProject:
 
     `project` is the folder that the commands run in, relative to the root; `out` is the tree,
     relative to the project; `config` is the config file that was named, relative to the project.
+    `binary` is what runs the tree, as the config calls it, without a folder; `state_address` is
+    the address of states in GitLab.
     """
 
     root: str
@@ -56,6 +60,8 @@ class PipelineProject:
     backend: str
     clouds: tuple[Cloud, ...]
     stacks: tuple[StackPlace, ...]
+    binary: str | None = None
+    state_address: str | None = None
 
     @property
     def program(self) -> str:
@@ -93,7 +99,15 @@ def find_project(config: Config, out: str, names: tuple[bool, bool]) -> Pipeline
         backend=config.backend_kind,
         clouds=tuple(_clouds(stacks, config)),
         stacks=tuple(place_of_stack(stack, base) for stack in stacks),
+        binary=Path(config.terraform_binary).name if config.terraform_binary else None,
+        state_address=_gitlab_address(config),
     )
+
+
+def _gitlab_address(config: Config) -> str | None:
+    """Where the states lie, if that looks like a GitLab's own keeping of states."""
+    address = str(config.backend.get("address", "")) if config.backend_kind == "http" else ""
+    return address if _GITLAB_STATES.match(address) else None
 
 
 def _repository(here: Path) -> Path:

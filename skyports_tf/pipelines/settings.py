@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skyports_tf import __version__
 from skyports_tf.schema import schema_of
 
 
@@ -16,6 +15,7 @@ from skyports_tf.schema import schema_of
 class PipelineSettings:
     """The settings of a pipeline, each as the schema of the config takes it.
 
+    `install` and `terraform` are empty where the user leaves them to the pipeline.
     `given` are the options of the command line, which the emitted files name as well, so that
     they can be written anew.
     """
@@ -57,7 +57,7 @@ class PipelineSettings:
 
     @property
     def requirements(self) -> list[str]:
-        """What pip is to install, word by word."""
+        """What the user lets pip install, word by word."""
         return shlex.split(self.install)
 
     @property
@@ -79,6 +79,6 @@ def read_settings(config: Mapping[str, Any], options: Mapping[str, str | None]) 
         if not re.search(schemas[name]["pattern"], value):
             raise ValueError(f"{value!r} cannot stand there: {schemas[name]['description']}")
     defaults = {name: schema.get("default", ()) for name, schema in schemas.items()}
-    values = {**defaults, "install": f"skyports-tf=={__version__}", **config, **given}
+    values = {**defaults, "install": "", "terraform": "", **config, **given}
     values["tasks"] = tuple(values["tasks"])
     return PipelineSettings(**values, given=tuple(sorted(given.items())))

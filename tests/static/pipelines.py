@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.command_line import call
 from tests.support.installs import ROOT
-from tests.support.pipelines import CLOUDS, KINDS, project_with
+from tests.support.pipelines import BACKENDS, CLOUDS, KINDS, project_with
 
 #: A workflow with a fault for each of the programs that read workflows.
 BAIT = """\
@@ -24,12 +24,14 @@ jobs:
 
 
 def write_pipelines(folder: Path) -> None:
-    """A project for every cloud with all its pipelines, and the bait."""
-    folder.mkdir()
+    """A project for every cloud with all its pipelines, one of OpenTofu below it, and the bait."""
+    (folder / ".git").mkdir(parents=True)
     project_with(folder, *CLOUDS)
-    for kind in KINDS:
-        answer = call(folder, "ci", kind)
-        assert answer.code == 0, answer.err
+    project_with(folder / "tofu", "oci", config=f"{BACKENDS['oci']}terraform: {{binary: tofu}}\n")
+    for place, kinds in ((folder, KINDS), (folder / "tofu", ("github", "gitlab"))):
+        for kind in kinds:
+            answer = call(place, "ci", kind)
+            assert answer.code == 0, answer.err
     (folder / ".github/workflows/bait.yml").write_text(BAIT, encoding="utf-8")
 
 

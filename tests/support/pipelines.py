@@ -33,6 +33,19 @@ nebius: {project_id: project-e00abc, network_id: vpcnetwork-e00abc}
 oci: {compartment_id: ocid1.compartment.oc1..aaaa}
 """
 S3 = "backend: {s3: {bucket: my-state, region: us-east-1, use_lockfile: true}}\n"
+#: A config of each backend.
+BACKENDS = {
+    "local": "",
+    "s3": S3,
+    "gcs": "backend: {gcs: {bucket: my-state}}\n",
+    "azurerm": "backend: {azurerm: {storage_account_name: mystate, container_name: state}}\n",
+    "oci": "backend: {oci: {bucket: my-state, namespace: ns}}\n",
+    "kubernetes": "backend: {kubernetes: {config_path: ~/.kube/config}}\n",
+    "consul": "backend: {consul: {address: consul.example.com}}\n",
+    "pg": "backend: {pg: {}}\n",
+    "http": "backend: {http: {address: 'https://state.example.com/ports'}}\n",
+    "cloud": "backend: {cloud: {organization: my-org}}\n",
+}
 _SCHEMAS = ROOT / "tests/data/pipelines"
 
 
