@@ -40,7 +40,8 @@ skyports-tf ci github --diff
 
 A file that is not ours is never overwritten: `--stdout` shows what would be in it. Branch, environment,
 schedules and what pip installs stand under `ci` in [the config](configuration.md), or in options that the
-files then name. In a repository with several projects, each has its own files, named after its folder.
+files then name. In a repository with several projects, each has its own files, named after its folder; in
+what there is once for all (`atlantis.yaml`, `.gitlab-ci.yml`, `.pre-commit-config.yaml`), each has its part.
 
 ## Before you begin
 

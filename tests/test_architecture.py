@@ -35,7 +35,7 @@ PIPELINE = (
     "statekeys since",
     "cache templating render write compilation bookkeeping checked policing compiler recompile lease",
     "skypilot exposure.questions exposure.answers",
-    "pipelines.settings pipelines.facts pipelines.project pipelines.files pipelines.notes",
+    "pipelines.settings pipelines.facts pipelines.project pipelines.shared pipelines.files pipelines.notes",
     "running.child running.stream terraform running.embedded running.initialization",
     "running.migration running.execution",
     "running.openings running.changes running.contents running.ssh running.state",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -547,6 +550,71 @@ def test_a_project_below_the_root_has_files_of_its_own_at_the_root(tmp_path: Pat
     (flux,) = read_all(tmp_path / "ml/ports/flux/skyports/terraforms.yaml")
     assert flux["spec"]["path"] == "./ml/ports/infra/aws/aws-us-east-1"
     assert call(tmp_path / "web", "ci", "github", "--check").code == 0
+
+
+@pytest.fixture
+def two_projects(tmp_path: Path) -> Path:
+    """A repository with a project at its root and two below it, whose stacks are called the same."""
+    (tmp_path / ".git").mkdir()
+    for name in (".", "ml ports", "web"):
+        project_with(tmp_path / name, "aws")
+        write(tmp_path / name, *KINDS)
+    return tmp_path
+
+
+def test_projects_of_one_repository_share_the_files_of_its_root(two_projects: Path) -> None:
+    atlantis = follow("atlantis", read(two_projects / "atlantis.yaml"))["projects"]
+    assert {item["name"]: item["dir"] for item in atlantis} == {
+        "aws-aws-us-east-1": "infra/aws/aws-us-east-1",
+        "ml-ports/aws-aws-us-east-1": "ml ports/infra/aws/aws-us-east-1",
+        "web/aws-aws-us-east-1": "web/infra/aws/aws-us-east-1",
+    }
+    assert read(two_projects / ".gitlab-ci.yml")["include"] == [
+        {"local": f"/skyports{name}.gitlab-ci.yml"} for name in ("", ".ml-ports", ".web")
+    ]
+    for name in (".", "ml ports", "web"):
+        for kind in KINDS:
+            assert call(two_projects / name, "ci", kind, "--check").code == 0, (name, kind)
+
+
+def test_a_project_that_is_gone_leaves_the_shared_files(two_projects: Path) -> None:
+    shutil.rmtree(two_projects / "web")
+    (two_projects / "skyports.web.gitlab-ci.yml").unlink()
+    for kind in ("atlantis", "gitlab", "pre-commit"):
+        assert call(two_projects, "ci", kind, "--check").code == 1
+        write(two_projects, kind)
+    for name in ("atlantis.yaml", ".gitlab-ci.yml", ".pre-commit-config.yaml"):
+        text = (two_projects / name).read_text(encoding="utf-8")
+        assert "web" not in text and "ports" in text
+
+
+def test_the_hook_of_a_project_below_the_root_checks_that_project(two_projects: Path) -> None:
+    (repository,) = follow("pre-commit-config", read(two_projects / ".pre-commit-config.yaml"))["repos"]
+    assert [hook["name"].partition(": ")[0] for hook in repository["hooks"]][1:] == ["ml ports", "web"]
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def codes() -> list[int]:
+        # as pre-commit does it: at the root, its words as a shell splits them, and no shell
+        return [
+            subprocess.run(
+                shlex.split(hook["entry"]), cwd=two_projects, env=env, capture_output=True
+            ).returncode
+            for hook in repository["hooks"]
+        ]
+
+    assert codes() == [0, 0, 0]
+    main = two_projects / "ml ports/infra/aws/aws-us-east-1/main.tf"
+    main.write_text(main.read_text(encoding="utf-8").replace("tcp", "udp", 1), encoding="utf-8")
+    assert codes() == [0, 1, 0]
+
+
+def test_stacks_of_the_same_name_are_two_objects_for_flux(two_projects: Path) -> None:
+    found = [
+        item["metadata"]["name"]
+        for path in sorted(two_projects.rglob("terraforms.yaml"))
+        for item in read_all(path)
+    ]
+    assert len(set(found)) == len(found) == 3
 
 
 def test_what_the_command_line_names_stands_in_the_commands(tmp_path: Path) -> None:

@@ -17,12 +17,19 @@ from skyports_tf.model import GeneratedFile
 from skyports_tf.pipelines.facts import action_pin, backend_secrets, program_of
 from skyports_tf.pipelines.project import PipelineProject, StackPlace
 from skyports_tf.pipelines.settings import PipelineSettings
+from skyports_tf.pipelines.shared import (
+    ATLANTIS,
+    GITLAB_ROOT,
+    PRE_COMMIT,
+    atlantis_stacks,
+    hooks,
+    included_files,
+    is_ours,
+)
 from skyports_tf.render import HEADER
 from skyports_tf.templating import render_text
 from skyports_tf.yaml_text import spell
 
-#: The file that a project of GitLab has, and where ours is included.
-GITLAB_ROOT: Final = ".gitlab-ci.yml"
 _UNIT: Final = "terragrunt.hcl"
 # what parts that are left out leave behind: blank lines inside of a job, and several in a row
 _INNER_BLANK = re.compile(r"\n(?=\n {4})")
@@ -57,14 +64,17 @@ def _github(pipeline: Pipeline) -> Iterable[GeneratedFile]:
 def _gitlab(pipeline: Pipeline) -> Iterable[GeneratedFile]:
     suffix = pipeline.project.suffix
     ours = f"skyports{suffix}.gitlab-ci.yml"
-    context = {"name": f"skyports{suffix.replace('.', '-', 1)}", "included": f"/{ours}"}
+    context = {"name": f"skyports{suffix.replace('.', '-', 1)}"}
     yield _rendered(pipeline, ours, "gitlab.yml", context)
-    if not _is_foreign(os.path.join(pipeline.project.root, GITLAB_ROOT)):
-        yield _rendered(pipeline, GITLAB_ROOT, "gitlab_include.yml", context)
+    root = Path(pipeline.project.root, GITLAB_ROOT)
+    if is_ours(root) or not os.path.lexists(root):
+        included = included_files(pipeline.project, ours)
+        yield _rendered(pipeline, GITLAB_ROOT, "gitlab_include.yml", _shared(pipeline, included=included))
 
 
 def _atlantis(pipeline: Pipeline) -> Iterable[GeneratedFile]:
-    yield _rendered(pipeline, "atlantis.yaml", "atlantis.yaml", {})
+    context = _shared(pipeline, stacks=atlantis_stacks(pipeline.project))
+    yield _rendered(pipeline, ATLANTIS, "atlantis.yaml", context)
 
 
 def _tofu_controller(pipeline: Pipeline) -> Iterable[GeneratedFile]:
@@ -87,7 +97,13 @@ def _terragrunt(pipeline: Pipeline) -> Iterable[GeneratedFile]:
 
 
 def _pre_commit(pipeline: Pipeline) -> Iterable[GeneratedFile]:
-    yield _rendered(pipeline, ".pre-commit-config.yaml", "pre_commit.yaml", {})
+    project, told = pipeline.project, _context(pipeline)
+    command = f"{project.program} compile --all{told['out_option']} --check {told['tasks']}".strip()
+    if project.project != ".":
+        # pre-commit runs everything at the root, and without a shell
+        command = shlex.join(("bash", "-c", f"cd {told['project_word']} && exec {command}"))
+    found = hooks(project, command, tuple(pipeline.settings.requirements))
+    yield _rendered(pipeline, PRE_COMMIT, "pre_commit.yaml", _shared(pipeline, hooks=found))
 
 
 _KINDS: Final[Mapping[str, Callable[[Pipeline], Iterable[GeneratedFile]]]] = {
@@ -102,14 +118,6 @@ _KINDS: Final[Mapping[str, Callable[[Pipeline], Iterable[GeneratedFile]]]] = {
 KINDS: Final = tuple(_KINDS)
 
 
-def _is_foreign(path: str) -> bool:
-    """Whether a file stands there that is not ours."""
-    try:
-        return not Path(path).read_bytes().startswith(HEADER.encode())
-    except OSError:
-        return False
-
-
 # -- what the templates are told -------------------------------------------------------
 
 
@@ -117,6 +125,12 @@ def _rendered(pipeline: Pipeline, path: str, template: str, context: Mapping[str
     told = {**_context(pipeline), **context}
     text = render_text(CATALOG, f"ci/{template}.j2", told)
     return GeneratedFile(path, _INNER_BLANK.sub("", _MANY_BLANK.sub("\n\n", text)))
+
+
+def _shared(pipeline: Pipeline, **context: object) -> dict[str, object]:
+    """What a file is told that all projects share: its header names the options of none."""
+    header = f"{HEADER}: do not edit. `skyports-tf ci {pipeline.kind}` writes it anew."
+    return {"header": header, **context}
 
 
 def _context(pipeline: Pipeline) -> dict[str, Any]:

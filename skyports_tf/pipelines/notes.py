@@ -10,7 +10,8 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.expiry import NEVER, deadline_of
 from skyports_tf.model import GeneratedFile, Stack
-from skyports_tf.pipelines.files import GITLAB_ROOT, Pipeline
+from skyports_tf.pipelines.files import Pipeline
+from skyports_tf.pipelines.shared import GITLAB_ROOT
 
 #: The kinds that run on machines which keep nothing from one run to the next.
 _FORGETFUL = frozenset({"github", "gitlab", "atlantis", "terragrunt"})

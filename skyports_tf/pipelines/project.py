@@ -31,7 +31,8 @@ class StackPlace:
     """A stack in a pipeline: `directory` is below `--out`, `path` below the repository's root.
 
     `patterns` match the files that it is made from, relative to its folder, in the syntax of
-    .dockerignore; `object_name` is one that Kubernetes takes.
+    .dockerignore; `object_name` is one that Kubernetes takes, and `label` one that says which project
+    of the repository the stack is of.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StackPlace:
     path: str
     patterns: tuple[str, ...]
     object_name: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,14 @@ class PipelineProject:
         return shlex.join(words)
 
     @property
+    def slug(self) -> str:
+        """The project in one word, which tells those of a repository apart; empty for one at its root."""
+        return _slug(self.project)
+
+    @property
     def suffix(self) -> str:
-        """What tells the files of several projects of one repository apart; empty for one at its root."""
-        return "" if self.project == "." else "." + self.project.replace("/", "-").replace(" ", "-")
+        """What the names of the project's own files end in; empty for a project at the root."""
+        return self.slug and f".{self.slug}"
 
 
 def find_project(config: Config, out: str, names: tuple[bool, bool]) -> PipelineProject:
@@ -98,7 +105,7 @@ def find_project(config: Config, out: str, names: tuple[bool, bool]) -> Pipeline
         names_out=names_out,
         backend=config.backend_kind,
         clouds=tuple(_clouds(stacks, config)),
-        stacks=tuple(place_of_stack(stack, base) for stack in stacks),
+        stacks=tuple(place_of_stack(stack, base, project) for stack in stacks),
         binary=Path(config.terraform_binary).name if config.terraform_binary else None,
         state_address=_gitlab_address(config),
     )
@@ -140,8 +147,8 @@ def _clouds(stacks: tuple[Stack, ...], config: Config) -> Iterator[Cloud]:
             yield cloud
 
 
-def place_of_stack(stack: Stack, base: str) -> StackPlace:
-    """The place of a stack of the tree `base`, which is relative to the repository's root."""
+def place_of_stack(stack: Stack, base: str, project: str = ".") -> StackPlace:
+    """The place of a stack of the tree `base`; it and `project` are relative to the repository's root."""
     path = posixpath.normpath(posixpath.join(base, stack.directory))
     modules = posixpath.relpath(posixpath.join(base, "modules", stack.cloud), path)
     above = posixpath.relpath(posixpath.dirname(base) or ".", path)
@@ -152,7 +159,13 @@ def place_of_stack(stack: Stack, base: str) -> StackPlace:
         f"{modules}/*.tf",
         *(posixpath.normpath(posixpath.join(above, _PATTERN_SIGNS.sub(r"\\\1", file))) for file in files),
     )
-    return StackPlace(stack.name, stack.directory, stack.cloud, path, patterns, object_name(stack.name))
+    slug = _slug(project)
+    label = f"{slug}/{stack.name}" if slug else stack.name
+    return StackPlace(stack.name, stack.directory, stack.cloud, path, patterns, object_name(label), label)
+
+
+def _slug(project: str) -> str:
+    return "" if project == "." else project.replace("/", "-").replace(" ", "-")
 
 
 def object_name(name: str) -> str:
