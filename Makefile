@@ -17,13 +17,16 @@ SOURCES := skyports_tf tests bench docs examples
 # Start-up times are what a user sees only with Python's own defaults.
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
-.PHONY: help demo test test-skypilot check static golden bench reliability kills docs dist clean terraform
+.PHONY: help demo playground test test-skypilot check static golden bench reliability kills docs dist clean terraform
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | awk '{ printf "  make %-13s", $$2; $$1 = $$2 = ""; print $$0 }'
 
 demo: $(READY) terraform  ## plan, apply, status and destroy against a local AWS
 	@$(BIN)/python examples/demo.py
+
+playground: $(READY) terraform  ## a shell with a local AWS, for docs/tutorial.md
+	@$(BIN)/python examples/playground.py
 
 test: $(READY) terraform  ## the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

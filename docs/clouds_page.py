@@ -23,6 +23,27 @@ What is "seen in the cloud" is known whatever Terraform's state says. `drift`, `
 gone. What cannot be seen is unknown, and is never taken for gone or closed.
 """
 
+LINES = """\
+## What the config must name
+
+`skyports-tf compile examples/*.yaml --infra INFRA` works with these lines in `skyports.yaml`; what
+cannot be guessed has to be named, with your own values:
+
+| cloud | INFRA | `skyports.yaml` |
+|---|---|---|
+| AWS | `aws/us-east-1` | |
+| Azure | `azure/eastus` | |
+| DigitalOcean | `do` | |
+| Google Cloud | `gcp` | `gcp: {project: my-project}` |
+| IBM Cloud | `ibm/us-south` | `ibm: {security_groups: {"*": r006-0717e1a2-5b3c-4d1e-9f00-8a7b6c5d4e3f}}` |
+| Kubernetes | `kubernetes` | |
+| Nebius | `nebius` | `nebius: {project_id: project-e00abc, network_id: vpcnetwork-e00abc}` |
+| Oracle Cloud | `oci/us-ashburn-1` | `oci: {compartment_id: ocid1.compartment.oc1..aaaa}` |
+
+All but AWS and IBM also need SkyPilot's user hash, which its clusters' names hold: it is read from
+`~/.sky/user_hash` where SkyPilot has run, or named as `user_hash` or `SKYPILOT_USER_ID`.
+"""
+
 OTHERS = """\
 ## SkyPilot's other clouds
 
@@ -50,7 +71,7 @@ def clouds_page() -> str:
     for other in unmanaged_clouds().values():
         alike.setdefault((other.reason, other.instead), []).append(other.name)
     others = [(", ".join(names), *facts) for facts, names in alike.items()]
-    parts = [INTRODUCTION, _glance(clouds), *map(_part, clouds), OTHERS]
+    parts = [INTRODUCTION, _glance(clouds), LINES, *map(_part, clouds), OTHERS]
     return "\n".join([*parts, table(("clouds", "why", "instead"), others)])
 
 

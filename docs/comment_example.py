@@ -1,4 +1,4 @@
-"""The comment in README.md: what `plan --format markdown` writes for three of the examples.
+"""The comments in README.md and docs/review.md: what `plan --format markdown` writes for examples.
 
 The tasks are compiled for real, before an edit and after it. What the rules of AWS do between the two is
 told by the code that tells it of a plan; only the counts of Terraform's other resources are made up.
@@ -31,11 +31,26 @@ rules:
 _TASKS = ("examples/jupyter_lab.yaml", "examples/tensorboard.yaml", "examples/web_service.yaml")
 
 
-def comment_example() -> str:
-    """The comment without its marker, quoted, with a newline at its end."""
-    before, after = _compiled(_BEFORE, _TASKS[1:]), _compiled(_AFTER, _TASKS)
+def whole_comment() -> str:
+    """The comment on three stacks, quoted, with a newline at its end; its marker is left out."""
+    return _quoted(_comment(_compiled(_BEFORE, _TASKS[1:]), _compiled(_AFTER, _TASKS)))
+
+
+def short_comment() -> str:
+    """The comment on one stack down to its picture: who reaches what, and what is folded, is left out."""
+    text = _comment({}, _compiled(_AFTER, _TASKS[:1]))
+    before, heading, rest = text.partition("\n#### Exposure\n")
+    picture, folded, _ = rest.partition("\n<details>")
+    assert heading and folded
+    return _quoted(f"{before}\n{picture[picture.index('```mermaid') :]}".strip("\n"))
+
+
+def _comment(before: Mapping[str, Stack], after: Mapping[str, Stack]) -> str:
     plans = tuple(_plan(before.get(name), stack) for name, stack in after.items())
-    text = comment(Planned(plans, "infra")).text.removeprefix(MARKER).strip("\n")
+    return comment(Planned(plans, "infra")).text.removeprefix(MARKER).strip("\n")
+
+
+def _quoted(text: str) -> str:
     return "".join(f"> {line}".rstrip() + "\n" for line in text.split("\n"))
 
 

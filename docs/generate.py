@@ -1,6 +1,6 @@
 """Writes the pages of docs/ that follow from the code: `make docs`; `--check` only compares.
 
-The comment in README.md comes from comment_example.py, errors.md from skyports_tf/codes*.py,
+The comments in README.md and review.md come from comment_example.py, errors.md from skyports_tf/codes*.py,
 cli.md from the verbs' own help at 80 columns, configuration.md from schemas/config.schema.json, the
 clouds' manifests and examples/config/skyports.yaml, clouds.md from the manifests.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from docs.clouds_page import clouds_page
-from docs.comment_example import comment_example
+from docs.comment_example import short_comment, whole_comment
 from docs.gitops_page import gitops_page
 from docs.markdown import table
 from skyports_tf.backends import backends
@@ -37,8 +37,8 @@ ERRORS = """\
 
 A finding has a place, a code, the line it is about, and where we can tell, a way out:
 
-```
-task.yaml:8:3: error[unknown-key]: unknown key 'prots'
+```text
+task.yaml:8:3: error[unknown-key]: unknown key 'prots' in 'resources'
   |
 8 |   prots: 1
   |   ^^^^^
@@ -193,17 +193,18 @@ def configuration_page() -> str:
     return "\n".join([NOTICE, *parts, f"## Example\n\n```yaml\n{example}```\n"])
 
 
-def readme_page() -> str:
-    """README.md with the comment between its two marks written anew; the rest is as it is."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def _with_comment(path: str, comment: str) -> str:
+    """The page with the comment between its two marks written anew; the rest is as it is."""
+    text = (ROOT / path).read_text(encoding="utf-8")
     before, begin, rest = text.partition(COMMENT_BEGIN)
     _, end, after = rest.partition(COMMENT_END)
-    assert begin and end, "README.md has no place for the comment"
-    return f"{before}{begin}\n{comment_example()}\n{end}{after}"
+    assert begin and end, f"{path} has no place for the comment"
+    return f"{before}{begin}\n{comment}\n{end}{after}"
 
 
 PAGES = {
-    "README.md": readme_page,
+    "README.md": lambda: _with_comment("README.md", short_comment()),
+    "docs/review.md": lambda: _with_comment("docs/review.md", whole_comment()),
     "docs/errors.md": errors_page,
     "docs/cli.md": cli_page,
     "docs/clouds.md": lambda: f"{NOTICE}\n{clouds_page()}",
@@ -243,11 +244,11 @@ def _help(group: click.Group, verb: str | None = None) -> str:
     settings = {**group.context_settings, "terminal_width": COLUMNS}
     with click.Context(group, info_name=PROGRAM, **settings) as context:
         if verb is None:
-            return f"```\n{group.get_help(context)}\n```\n"
+            return f"```text\n{group.get_help(context)}\n```\n"
         command = group.get_command(context, verb)
         assert command is not None
         with click.Context(command, context, verb, terminal_width=COLUMNS) as inner:
-            return f"```\n{command.get_help(inner)}\n```\n"
+            return f"```text\n{command.get_help(inner)}\n```\n"
 
 
 def _keys(

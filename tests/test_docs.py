@@ -99,7 +99,7 @@ def test_the_help_that_is_documented_is_the_one_on_a_terminal_of_80_columns(argu
     command = [sys.executable, "-m", "skyports_tf", *arguments, "--help"]
     env = {**os.environ, "COLUMNS": "80"}
     shown = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
-    assert f"```\n{shown}```\n" in (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    assert f"```text\n{shown}```\n" in (ROOT / "docs/cli.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -109,7 +109,7 @@ def test_another_name_of_a_verb_is_documented(alias: str) -> None:
 
 def test_every_page_fits_80_columns_where_it_shows_help() -> None:
     page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    for block in re.findall(r"```\n(Usage.*?)```", page, re.DOTALL):
+    for block in re.findall(r"```text\n(Usage.*?)```", page, re.DOTALL):
         assert max(map(len, block.splitlines())) <= 80
 
 

@@ -1,4 +1,4 @@
-"""The README's table of clouds is true: with its lines, every example compiles for every cloud."""
+"""What docs/clouds.md has the config name is true: with its lines, every example compiles for every cloud."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.support.command_line import Answer, call, environment
 from tests.support.golden import EXAMPLES
 from tests.support.installs import ROOT
 
-PART = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Clouds\n")[2].partition("\n## ")[0]
-#: Cloud -> the place and the lines of skyports.yaml that the README gives.
+HEADING = "\n## What the config must name\n"
+PART = (ROOT / "docs/clouds.md").read_text(encoding="utf-8").partition(HEADING)[2].partition("\n## ")[0]
+#: Cloud -> the place and the lines of skyports.yaml that the page gives.
 TABLE = {
     infra.partition("/")[0]: (infra, config)
     for infra, config in re.findall(r"^\| [\w ]+ \| `([^`]+)` \| (?:`([^`]+)` )?\|$", PART, re.MULTILINE)
@@ -30,18 +31,18 @@ def compiled(cloud: str, folder: Path, config: str, **names: str) -> Answer:
         return call(folder, "compile", "--infra", TABLE[cloud][0], "--json", *TASKS)
 
 
-def test_the_readme_has_a_line_for_every_cloud() -> None:
+def test_the_page_has_a_line_for_every_cloud() -> None:
     assert sorted(TABLE) == sorted(managed_clouds())
 
 
 @pytest.mark.parametrize("cloud", TABLE)
-def test_the_readme_names_the_settings_that_are_needed_and_no_others(cloud: str) -> None:
+def test_the_page_names_the_settings_that_are_needed_and_no_others(cloud: str) -> None:
     settings = re.findall(r"(\w+): (?=[\w{])", TABLE[cloud][1].partition(": {")[2])
     assert settings == list(load_cloud(cloud).required_settings)
 
 
 @pytest.mark.parametrize("cloud", TABLE)
-def test_every_example_compiles_with_the_lines_of_the_readme(cloud: str, tmp_path: Path) -> None:
+def test_every_example_compiles_with_the_lines_of_the_page(cloud: str, tmp_path: Path) -> None:
     answer = compiled(cloud, tmp_path, TABLE[cloud][1], SKYPILOT_USER_ID="a1b2c3d4")
     assert answer.code == 0, answer.err
     stacks = {stack["cluster"]: stack["cloud"] for stack in answer.json["stacks"]}
@@ -54,7 +55,7 @@ def test_every_example_compiles_with_the_lines_of_the_readme(cloud: str, tmp_pat
 
 
 @pytest.mark.parametrize("cloud", TABLE)
-def test_the_readme_says_which_clouds_need_a_user_hash(cloud: str, tmp_path: Path) -> None:
+def test_the_page_says_which_clouds_need_a_user_hash(cloud: str, tmp_path: Path) -> None:
     (sentence,) = re.findall(r"^All but (.+) also need SkyPilot's user hash", PART, re.MULTILINE)
     needs_none = cloud.upper() in sentence.split()
     answer = compiled(cloud, tmp_path, TABLE[cloud][1])

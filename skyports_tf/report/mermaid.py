@@ -21,17 +21,17 @@ _LINES: Final[dict[Mark, str]] = {
     "closes": "stroke:#cf222e,stroke-width:2px",
     "stays": "stroke:#8b949e,stroke-width:1px",
 }
-_CLASSES: Final = (
+_CLASSES: Final = {
     # the page shines through, light or dark
-    "classDef box fill:none,stroke:#8b949e",
-    "classDef internet fill:#ffd8b5,stroke:#bc4c00,stroke-width:2px,color:#5c2600",
-    "classDef public fill:#fff1e5,stroke:#bc4c00,color:#5c2600",
-    "classDef inside fill:#eaeef2,stroke:#57606a,color:#1f2328",
-    "classDef opens fill:#dafbe1,stroke:#1a7f37,stroke-width:2px,color:#044f1e",
-    "classDef changes fill:#fff8c5,stroke:#9a6700,color:#4d2d00",
-    "classDef closes fill:#ffebe9,stroke:#cf222e,stroke-dasharray:4 3,color:#82071e",
-    "classDef stays fill:#f6f8fa,stroke:#8b949e,color:#1f2328",
-)
+    "box": "fill:none,stroke:#8b949e",
+    "internet": "fill:#ffd8b5,stroke:#bc4c00,stroke-width:2px,color:#5c2600",
+    "public": "fill:#fff1e5,stroke:#bc4c00,color:#5c2600",
+    "inside": "fill:#eaeef2,stroke:#57606a,color:#1f2328",
+    "opens": "fill:#dafbe1,stroke:#1a7f37,stroke-width:2px,color:#044f1e",
+    "changes": "fill:#fff8c5,stroke:#9a6700,color:#4d2d00",
+    "closes": "fill:#ffebe9,stroke:#cf222e,stroke-dasharray:4 3,color:#82071e",
+    "stays": "fill:#f6f8fa,stroke:#8b949e,color:#1f2328",
+}
 
 
 def mermaid_text(picture: Picture) -> str:
@@ -55,7 +55,13 @@ def mermaid_text(picture: Picture) -> str:
     for mark, look in _LINES.items():
         if found := [str(place) for place, (_, _, kind) in enumerate(edges) if kind == mark]:
             lines.append(f"  linkStyle {','.join(found)} {look}")
-    return "\n".join([*lines, *(f"  {line}" for line in _CLASSES)])
+    return "\n".join([*lines, *(f"  classDef {name} {look}" for name, look in _looks("\n".join(lines)))])
+
+
+def _looks(drawn: str) -> Iterator[tuple[str, str]]:
+    """The classes that the picture uses: a comment has no room for the others."""
+    used = {word.rpartition(":::")[2] for word in drawn.split()}
+    yield from ((name, look) for name, look in _CLASSES.items() if name in used)
 
 
 def _source(item: PictureSource) -> str:
