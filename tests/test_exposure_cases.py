@@ -245,6 +245,37 @@ def test_what_somebody_opened_in_the_group_beside_its_rules_is_told() -> None:
     ]
 
 
+def test_a_list_repeats_no_rule_of_another_group_with_its_name() -> None:
+    rule = {
+        "direction": "Inbound",
+        "access": "Allow",
+        "protocol": "Tcp",
+        "priority": 100,
+        "destination_port_range": "22",
+        "source_address_prefix": "0.0.0.0/0",
+    }
+    group = {"name": "web", "resource_group_name": "one", "security_rule": [rule]}
+    separate = {**rule, "network_security_group_name": "web"}
+    addresses = {
+        place: [
+            item.address
+            for item in read(
+                state(
+                    {
+                        "azurerm_network_security_group.web": group,
+                        "azurerm_network_security_rule.ssh": {**separate, "resource_group_name": place},
+                    }
+                )
+            ).after
+        ]
+        for place in ("one", "two")
+    }
+    assert addresses == {
+        "one": ["azurerm_network_security_rule.ssh"],
+        "two": ["azurerm_network_security_group.web", "azurerm_network_security_rule.ssh"],
+    }
+
+
 def test_a_rule_that_goes_does_not_stay_in_the_list_of_its_group() -> None:
     group = {"id": "sg-1", "ingress": [INLINE]}
     found = read(

@@ -117,6 +117,8 @@ def test_a_question_is_about_its_protocol_and_any_of_its_ports() -> None:
     assert parse_question("tcp/22,80-90").is_opened_by(opened("tcp", 85, 100))
     assert parse_question("TCP/22").is_opened_by(opened("all", 0, 65535))
     assert parse_question("icmp").is_opened_by(opened("icmp", 0, 65535))
+    assert parse_question("udp/53").is_opened_by(opened("all", 53, 53))
+    assert not parse_question("icmp").is_opened_by(opened("all", 53, 53))
     assert parse_question("all").is_opened_by(opened("50", 0, 65535))
     assert parse_question("tcp").is_opened_by(opened("tcp", 1, 1))
     assert not parse_question("udp").is_opened_by(opened("tcp", 1, 65535))

@@ -133,6 +133,25 @@ def test_what_is_denied_to_some_machines_alone_stays_open(narrow: Mapping[str, A
     assert found == {("tcp", 22, 22, "10.0.0.0/8")}
 
 
+def test_networks_of_one_name_in_two_projects_are_two() -> None:
+    deny = tagged("d", "deny", 900, ["22"], ["0.0.0.0/0"], project="one")
+    allow = tagged("a", "allow", 1000, ["22"], ["0.0.0.0/0"], project="two")
+    assert opened(deny, allow) == {("tcp", 22, 22, "0.0.0.0/0")}
+    same = tagged("a", "allow", 1000, ["22"], ["0.0.0.0/0"], project="one")
+    assert opened(deny, same) == set()
+
+
+def test_denying_some_ports_of_every_protocol_takes_these_alone() -> None:
+    deny = numbered("d", "Deny", 100, "22", "0.0.0.0/0", protocol="*")
+    allow = numbered("a", "Allow", 200, "*", "0.0.0.0/0", protocol="*")
+    left = {(1 + 22, 65535), (0, 21)}
+    assert opened(deny, allow) == {
+        *((protocol, *ports, "0.0.0.0/0") for protocol in ("tcp", "udp") for ports in left),
+        ("icmp", 0, 65535, "0.0.0.0/0"),
+        ("other", 0, 65535, "0.0.0.0/0"),
+    }
+
+
 def test_denying_wins_a_tie_where_the_cloud_says_so() -> None:
     allow = tagged("a", "allow", 1000, ["22-23"], ["10.0.0.0/8"])
     assert opened(allow, tagged("d", "deny", 1000, ["22"], ["0.0.0.0/0"])) == {("tcp", 23, 23, "10.0.0.0/8")}

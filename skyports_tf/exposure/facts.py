@@ -190,6 +190,7 @@ def _ports(facts: Mapping[str, Any]) -> PortsFact:
         unset=_range(facts["unset"]) if "unset" in facts else EVERY_PORT,
         unknown=_range(facts["unknown"]) if "unknown" in facts else None,
         zero_is_unset=facts.get("zero_is_unset", False),
+        of_any_protocol=facts.get("of_any_protocol", False),
     )
 
 

@@ -30,9 +30,13 @@ class Question:
 
     def is_opened_by(self, exposure: Exposure) -> bool:
         """Whether an exposure opens any of the ports that are asked about."""
-        if self.protocol not in (_ALL, exposure.protocol) and exposure.protocol != _ALL:
-            return False
-        return bool(self.ports & IntervalSet(((exposure.from_port, exposure.to_port),)))
+        opened = IntervalSet(((exposure.from_port, exposure.to_port),))
+        if self.protocol not in (_ALL, exposure.protocol):
+            # some ports of every protocol are those of protocols that have any
+            every = self.protocol in _WITH_PORTS or opened == EVERY_PORT
+            if exposure.protocol != _ALL or not every:
+                return False
+        return bool(self.ports & opened)
 
 
 def parse_question(text: str) -> Question:

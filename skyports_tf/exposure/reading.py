@@ -76,9 +76,6 @@ class _RuleReader(SourceReader):
         computed = bool(self.fact.echo_of) and not self.resource.is_written(self.fact.each[:1])
         self.tell(".".join(self.fact.each), likely_empty=computed)
 
-    def _tell(self, attribute: str, reason: str | None = None) -> None:
-        self.untold.append(Untold(self.resource.address, attribute, reason))
-
     def _rule(self, chain: Chain, place: int) -> Rule | None:
         fact = self.fact
         if not self.all_hold(chain, fact.when) or any(self.holds(chain, item) for item in fact.unless):
@@ -89,7 +86,7 @@ class _RuleReader(SourceReader):
         if not denies and not self.all_hold(chain, fact.allow):
             return None
         protocol = self._protocol(chain)
-        ports = self._ports(chain) if protocol in _WITH_PORTS else EVERY_PORT
+        ports = self._ports(chain) if self._has_ports(protocol) else EVERY_PORT
         sources = tuple(dict.fromkeys(self.sources(chain)))
         if not sources or not ports:
             return None
@@ -153,6 +150,9 @@ class _RuleReader(SourceReader):
         name = fact.default if value is None else text_of(value).lower()
         name = fact.names.get(name, name)
         return _PROTOCOLS.get(name, name)
+
+    def _has_ports(self, protocol: str) -> bool:
+        return protocol in _WITH_PORTS or (protocol == ALL and self.fact.ports.of_any_protocol)
 
     def _ports(self, chain: Chain) -> IntervalSet:
         fact = self.fact.ports

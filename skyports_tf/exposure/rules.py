@@ -65,6 +65,12 @@ class Rule:
         for kind, names in enumerate(self.targets):
             yield from ((kind, name) for name in sorted(names))
 
+    def is_about(self, protocol: str) -> bool:
+        """Whether it is for a protocol; one for some ports of every protocol is for those with ports."""
+        if self.protocol != ALL:
+            return self.protocol == protocol
+        return self.ports == EVERY_PORT or protocol in _PORTED or protocol == ALL
+
     def beats(self, other: Rule, mark: tuple[int, str] | None) -> bool:
         """Whether this rule, which denies, comes before the other on a machine that has `mark` alone."""
         first = self.priority < other.priority
@@ -147,8 +153,8 @@ def _protocols(rule: Rule, denies: Sequence[Rule]) -> tuple[str, ...]:
     """The protocols that the rule's own falls into, as the rules that deny tell them apart."""
     if rule.protocol != ALL or not denies:
         return (rule.protocol,)
-    named = dict.fromkeys((*_NAMED, *(deny.protocol for deny in denies if deny.protocol != ALL)))
-    return (*named, OTHER)
+    named = dict.fromkeys((*_NAMED, *(deny.protocol for deny in denies if deny.protocol != ALL), OTHER))
+    return tuple(name for name in named if rule.is_about(name))
 
 
 def _left(
@@ -156,7 +162,7 @@ def _left(
 ) -> list[tuple[IntervalSet, RuleSource]]:
     """What of `ports` and `source` the rules that deny leave open in one protocol."""
     ports = ports if protocol in _PORTED or protocol == ALL else EVERY_PORT
-    against = [deny for deny in denies if deny.protocol in (ALL, protocol)]
+    against = [deny for deny in denies if deny.is_about(protocol)]
     if source.addresses is None:
         rest = _name_left(ports, source, against)
         return [(rest, source)] if rest else []

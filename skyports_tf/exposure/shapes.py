@@ -36,6 +36,7 @@ class PortsFact:
     """Ports stand as pairs of numbers, or as texts; `unset` are those where none stands.
 
     `words` are texts for every port; `unknown` are the ports that one has which is not known yet.
+    `of_any_protocol` says that a rule for every protocol may be for some ports alone.
     """
 
     pairs: tuple[tuple[Path, Path], ...]
@@ -44,6 +45,7 @@ class PortsFact:
     unset: IntervalSet
     unknown: IntervalSet | None
     zero_is_unset: bool
+    of_any_protocol: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,10 @@ class _Separate:
         for resource, read in pairs:
             echoes = _echo_types(resource)
             others = self._others(resource, echoes) if echoes else ()
+            # two groups may have one name, in places of their own
+            scoped = any(fact.scope for fact in _facts(resource))
             for rule in read.rules:
-                left = tuple(source for source in rule.sources if not _is_echo(rule, source, others))
+                left = tuple(source for source in rule.sources if not _is_echo(rule, source, others, scoped))
                 if left:
                     yield rule if left == rule.sources else replace(rule, sources=left)
 
@@ -87,9 +89,10 @@ class _Separate:
         return [rule for name in names for kind, rule in self.rules.get(name, ()) if kind in known]
 
 
-def _is_echo(rule: Rule, source: RuleSource, others: Iterable[Rule]) -> bool:
+def _is_echo(rule: Rule, source: RuleSource, others: Iterable[Rule], scoped: bool) -> bool:
     return any(
         rule.denies == other.denies
+        and (not scoped or rule.scope == other.scope)
         and source in other.sources
         and other.protocol in (rule.protocol, ALL)
         and other.ports.covers(rule.ports)

@@ -53,6 +53,6 @@ def lets_in(spans: Sequence[Span], packet: Packet) -> bool:
         first <= address <= last
         and family == version
         and name in ("all", protocol)
-        and (protocol == "icmp" or low <= port <= high)
+        and (name != "all" or (low, high) == (0, 65535) if protocol == "icmp" else low <= port <= high)
         for name, low, high, family, first, last in spans
     )

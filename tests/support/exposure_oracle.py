@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.plans import change
@@ -47,9 +47,15 @@ class Line:
         return (
             (not self.tags or packet.tag in self.tags)
             and self.protocol in ("all", packet.protocol)
-            and (packet.protocol == "icmp" or any(low <= packet.port <= high for low, high in self.ports))
+            and self._matches_port(packet)
             and any(packet.address in network(block) for block in self.blocks)
         )
+
+    def _matches_port(self, packet: Packet) -> bool:
+        if packet.protocol == "icmp":
+            # a rule for some ports of every protocol is for those that have ports
+            return self.protocol != "all" or self.ports == ((0, 65535),)
+        return any(low <= packet.port <= high for low, high in self.ports)
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,10 @@ def _any_of(seed: random.Random, number: int) -> Firewall:
 
 def _numbered(seed: random.Random, number: int) -> Firewall:
     """Rules with a number each, in one group."""
-    lines = list(_lines(seed, True, _ranges))
+    lines = [
+        replace(line, ports=_ranges(seed)) if line.protocol == "all" and seed.random() < 0.5 else line
+        for line in _lines(seed, True, _ranges)
+    ]
     seed.shuffle(lines)
     rules = [_numbered_rule(seed, line) for line in lines]
     where = {"resource_group_name": "group", "network_security_group_name": f"g{number}"}
@@ -189,7 +198,7 @@ def _numbered_rule(seed: random.Random, line: Line) -> dict[str, Any]:
         "source_port_range": "*",
         "destination_address_prefix": "*",
     }
-    if line.protocol in ("tcp", "udp"):
+    if line.ports != ((0, 65535),):
         rule["destination_port_ranges"] = [_text(low, high) for low, high in line.ports]
     else:
         rule["destination_port_range"] = "*"
