@@ -40,8 +40,9 @@ def run_part() -> PartResult:
         f"them: {size / STACKS / 1024:.0f} KiB and {len(_PORTS)} ports each, wall time of the whole process.",
         (Comparison(f"{STACKS:,} plans : 2 s", spent, _AT_MOST, 1.0, ROUNDS),),
         (
-            "Questions (may this packet in?) about random firewalls of four kinds (rules by priority, in "
-            "order, with tags, without denying) that a brute force over the rules answered differently: "
+            "Questions (may this packet in?) about random firewalls of six kinds (rules by priority, in "
+            "order, with tags, without denying; ports and listeners of balancers) that a brute force over "
+            "the rules answered differently: "
             f"**{len(wrong)}** of {QUESTIONS:,} (seed {_SEED}, {asked:.0f} s).",
         ),
         tuple(f"{len(wrong)} questions were answered differently, the first: {item}" for item in wrong[:1]),

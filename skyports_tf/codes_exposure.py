@@ -27,6 +27,22 @@ EXPOSURE_CODES: Final[dict[str, tuple[str, str]]] = {
         "A resource looks like a firewall, and what it opens is not known to `exposure`.",
         "Look at it yourself; docs/exposure.md lists what is known.",
     ),
+    "exposure-elsewhere": (
+        "What a resource opens hangs on another one, such as its load balancer, that is not in this code.",
+        "Look at the other one, or give `exposure` the code of both.",
+    ),
+    "exposure-narrower": (
+        "Network ACLs, network policies and the like may let in less than what groups open.",
+        "Nothing needs to be done; docs/exposure.md says what is not weighed.",
+    ),
+    "exposure-bare": (
+        "A machine has no firewall in this code, on a cloud where it is then open on every port.",
+        "Put a firewall on it, here or where its network is made.",
+    ),
+    "exposure-partial": (
+        "A plan does not hold all of the code: it was made with `-target`, failed, or puts changes off.",
+        "Make a whole plan, and look again.",
+    ),
     "code-invalid": ("A .tf file is no HCL.", "Run `terraform validate`, and correct it."),
     "not-literal": (
         "A value in a .tf file is not literal, so what it opens can only be told from a plan.",

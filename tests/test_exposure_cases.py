@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from skyports_tf.exposure.facts import PROVIDERS, read_provider
+from skyports_tf.exposure.facts import PROVIDERS, matters, read_provider
 from skyports_tf.exposure.terraform_json import view_of
 from skyports_tf.exposure.views import Exposed, exposed
 from tests.support.plans import change, code, plan, state
@@ -64,8 +64,10 @@ def opening(text: str) -> Row:
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{place}-{case['type']}" for place, case in enumerate(CASES)])
 def test_a_resource_exposes_what_its_provider_says(case: Mapping[str, Any]) -> None:
-    address = f"{case['type']}.a"
-    for document in (plan(change(address, case["values"])), state({address: case["values"]})):
+    resources = {f"{case['type']}.a": case["values"]}
+    resources |= {f"{kind}.b": values for kind, values in case.get("beside", {}).items()}
+    changes = [change(address, values) for address, values in resources.items()]
+    for document in (plan(*changes), state(resources)):
         found = read(document)
         assert rows(found) == set(map(opening, case["opens"]))
         assert found.untold == ()
@@ -74,6 +76,10 @@ def test_a_resource_exposes_what_its_provider_says(case: Mapping[str, Any]) -> N
 def test_every_type_of_the_facts_has_a_case() -> None:
     known = {kind for file in PROVIDERS.glob("*.yaml") for kind in read_provider(file)["resources"]}
     assert known == {case["type"] for case in CASES} - NEVER_OPEN
+
+
+def test_every_type_beside_another_is_one_that_is_looked_at() -> None:
+    assert {kind for case in CASES for kind in case.get("beside", {}) if not matters(kind)} == set()
 
 
 # -- plans -----------------------------------------------------------------------------

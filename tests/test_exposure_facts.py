@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,20 @@ def test_every_path_of_the_facts_is_in_the_schema_of_the_provider(file: Path) ->
             continue
         for steps in paths(resource):
             assert exists(schemas[name], steps), f"{name}: {'.'.join(steps)}"
+        for kind, steps in paths_elsewhere(resource):
+            assert exists(schemas[kind], steps), f"{name}, of {kind}: {'.'.join(steps)}"
         for rule in resource["rules"]:
             for kind in rule.get("echo_of", ()):
                 assert kind in schemas
-    for name, attaching in read_provider(file).get("attaches", {}).items():
-        for written in (path for paths in attaching.values() for path in paths):
-            assert exists(schemas[name], written.split(".")), f"{name}: {written}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_what_attaches_groups_and_bears_marks_is_in_the_schema_of_the_provider(file: Path) -> None:
+    schemas, facts = schema_of(file.stem), read_provider(file)
+    attaching = {name: [*chain(*paths.values())] for name, paths in facts.get("attaches", {}).items()}
+    for name, written in [*attaching.items(), *facts.get("open_without", {}).items()]:
+        for path in written:
+            assert exists(schemas[name], path.split(".")), f"{name}: {path}"
 
 
 def paths(resource: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -54,14 +63,34 @@ def paths(resource: Mapping[str, Any]) -> Iterator[list[str]]:
         each = rule["each"].split(".") if "each" in rule else []
         if each:
             yield each
-        for written in written_paths({key: value for key, value in rule.items() if key != "each"}):
-            yield steps_of(written, each)
+        for written in written_paths(
+            {key: value for key, value in rule.items() if key not in ("each", "via")}
+        ):
+            if not is_elsewhere(written):
+                yield steps_of(written, each)
+        if "via" in rule:
+            # of the resource, whatever block the rule is in
+            yield steps_of(rule["via"]["at"], [])
+
+
+def paths_elsewhere(resource: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Every path in the facts of a type that leads into another, with that type."""
+    for rule in resource["rules"]:
+        via = rule.get("via", {})
+        inside = [*written_paths(via.get("when", ())), *([via["by"]] if "by" in via else [])]
+        for written in (*filter(is_elsewhere, written_paths(rule)), *inside):
+            steps = written.split(".") if isinstance(written, str) else written
+            yield from ((kind, [steps[0].lstrip("@"), *steps[1:]]) for kind in via["types"])
+
+
+def is_elsewhere(written: str | list[str]) -> bool:
+    return written[0].startswith("@")
 
 
 def written_paths(node: Any) -> Iterator[str | list[str]]:
     if isinstance(node, dict):
         for name, value in node.items():
-            if name in ("at", "bits"):
+            if name in ("at", "bits") or name == "unguarded":
                 yield value
             elif name in ("texts", "scope", "targets"):
                 yield from value

@@ -58,7 +58,7 @@ def test_a_plan_tells_what_opens_closes_and_stays() -> None:
 def test_inline_rules_that_hang_on_what_is_new_are_not_lost() -> None:
     """The parts of such blocks are not told apart in a plan's configuration."""
     found = recorded("new")
-    assert ("aws_security_group.inline[0]", "tcp", 5000, "aws_security_group.new", False) in rows(found)
+    assert ("aws_security_group.inline[0]", "tcp", 5000, "aws_security_group.new[0]", False) in rows(found)
     assert ("aws_security_group.inline_unknown[0]", "cidr_blocks") in {
         (item.address, item.attribute) for item in found.untold
     }

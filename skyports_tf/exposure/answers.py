@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from skyports_tf.compiler import CompileRequest, compile_tasks
 from skyports_tf.config import Config
-from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
+from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.exposure.hcl_modules import Code, read_file, read_module
-from skyports_tf.exposure.lookup import Untold
 from skyports_tf.exposure.model import Exposure
+from skyports_tf.exposure.notices import code_notices, view_notices
 from skyports_tf.exposure.ours import stack_exposures
 from skyports_tf.exposure.terraform_json import View, view_of
 from skyports_tf.exposure.views import exposed
@@ -210,38 +210,9 @@ def _has_code(names: Iterable[str]) -> bool:
 
 def _of_view(view: View, request: ExposureRequest, path: str | None) -> Answer:
     found = exposed(view, request.config.ours)
-    told = [_untold(item, path) for item in found.untold]
-    return Answer(found.after, found.before, (*told, *_unseen(view.unseen, path)), found.attached)
+    return Answer(found.after, found.before, tuple(view_notices(found, view, path)), found.attached)
 
 
 def _of_code(code: Code, request: ExposureRequest) -> Answer:
     found = exposed(View(tuple(code.resources)), request.config.ours)
-    told = [_not_literal(item, code) for item in found.untold]
-    findings = (*code.notes, *told, *_unseen(code.unseen, None))
-    return Answer(found.after, None, findings, found.attached)
-
-
-def _untold(item: Untold, path: str | None) -> Diagnostic:
-    if item.reason:
-        return _unread(item, path)
-    message = f"{item.address}: {item.attribute} is known after apply, and so is what that opens"
-    return Diagnostic("exposure-unknown", message, path, severity="note" if item.likely_empty else "warning")
-
-
-def _unread(item: Untold, path: str | None) -> Diagnostic:
-    message = f"{item.address}: {item.attribute} is not understood: {item.reason}"
-    return Diagnostic("exposure-unread", message, path, severity="warning")
-
-
-def _not_literal(item: Untold, code: Code) -> Diagnostic:
-    path, line = code.places.get(item.address, (None, 1))
-    if item.reason:
-        return _unread(item, path)
-    message = f"{item.address}: {item.attribute} is not literal, so what that opens is not known"
-    return Diagnostic("not-literal", message, path, Span(line, 1, line, 2), severity="note")
-
-
-def _unseen(addresses: Iterable[str], path: str | None) -> Iterator[Diagnostic]:
-    for address in sorted(set(addresses)):
-        message = f"what {address} opens is not known"
-        yield Diagnostic("exposure-unseen", message, path, severity="note")
+    return Answer(found.after, None, tuple(code_notices(found, code)), found.attached)

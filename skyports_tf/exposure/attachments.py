@@ -6,10 +6,10 @@ A plan, a state or code is one root module: that nothing is attached in it says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from skyports_tf.exposure.facts import attaching_of, facts_of
-from skyports_tf.exposure.resources import Resource, without_index
+from skyports_tf.exposure.neighbours import given_names, identities, marks_at, name_of
+from skyports_tf.exposure.resources import Resource
 from skyports_tf.exposure.shapes import AttachingFact
 from skyports_tf.exposure.values import UNKNOWN, Path, items_at
 
@@ -35,7 +35,7 @@ def _attached(
     """What others attach a group of these names to, and who bears the marks that its rules are for."""
     facts = facts_of(resource.type)
     rules = facts.rules if facts else ()
-    marks = {mark for rule in rules for path in rule.targets for mark in _marks(resource, path)}
+    marks = {mark for rule in rules for path in rule.targets for mark in marks_at(resource, path)}
     for item, fact in attaching:
         if names & set(_all_names(item, fact.groups)) or marks & set(_all_names(item, fact.marks)):
             yield from _ends(item, fact)
@@ -47,8 +47,8 @@ class _Groups:
     def __init__(self, resources: Iterable[Resource]) -> None:
         self.names: dict[str, set[str]] = {}
         for resource in resources:
-            names = {resource.address, without_index(resource.address)}
-            names |= {_mark(resource.values.get(name)) for name in ("id", "name", "label")} - {""}
+            called = {name_of(resource.values.get(name)) for name in ("name", "label")}
+            names = identities(resource) | called - {""}
             if attaching_of(resource.type) is None or facts_of(resource.type):
                 for name in names:
                     self.names.setdefault(name, set()).update(names)
@@ -57,33 +57,13 @@ class _Groups:
         """Every name of the group that holds the rules of a resource."""
         facts = facts_of(resource.type)
         path = facts.group if facts else None
-        named = {resource.address} if path is None else set(_names(resource, path))
+        named = {resource.address} if path is None else set(given_names(resource, path))
         return named.union(*(self.names.get(name, ()) for name in named))
 
 
 def _all_names(resource: Resource, paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
-        yield from _names(resource, path)
-
-
-def _names(resource: Resource, path: Path) -> Iterator[str]:
-    """What stands at a path, and the address of what the code names there."""
-    yield from _marks(resource, path)
-    yield from resource.all_referred(path.steps)
-
-
-def _marks(resource: Resource, path: Path) -> Iterator[str]:
-    for item in items_at((resource.values,), path):
-        if mark := _mark(item):
-            yield mark
-
-
-def _mark(value: Any) -> str:
-    """One object may be named by its name, its path or its URL."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return ""
-    text = str(int(value)) if isinstance(value, float) else str(value)
-    return text.lower().rpartition("/")[2]
+        yield from given_names(resource, path)
 
 
 def _own(resource: Resource, paths: Iterable[Path]) -> Iterator[str]:

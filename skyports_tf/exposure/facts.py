@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path as File
 from typing import Any
@@ -23,8 +24,9 @@ from skyports_tf.exposure.shapes import (
     ResourceFact,
     RuleFact,
     SourceFact,
+    ViaFact,
 )
-from skyports_tf.exposure.values import Path
+from skyports_tf.exposure.values import ELSEWHERE, Path
 from skyports_tf.schema import schema_findings
 from skyports_tf.source import read_yaml
 
@@ -52,31 +54,49 @@ def attaching_of(resource_type: str) -> AttachingFact | None:
 
 @lru_cache(maxsize=4096)
 def matters(resource_type: str) -> bool:
-    """Whether a type of resource opens ports, is a group of rules, or attaches one."""
+    """Whether a type of resource opens ports, is a group of rules, attaches one, or has to do with them."""
     prefix = resource_type.partition("_")[0]
     if facts_of(resource_type) or attaching_of(resource_type):
         return True
-    return resource_type in _listed(prefix, "groups")
+    names = ("groups", "others", "narrows", "open_without")
+    return any(resource_type in _listed(prefix, name) for name in names)
+
+
+@lru_cache(maxsize=4096)
+def narrowing_of(resource_type: str) -> tuple[Condition, ...] | None:
+    """When a type of resource takes away from what others open; None where it does not, or is not known."""
+    prefix = resource_type.partition("_")[0]
+    facts = _listed(prefix, "narrows").get(resource_type)
+    return None if facts is None else _conditions(facts)
+
+
+@lru_cache(maxsize=4096)
+def open_without(resource_type: str) -> tuple[Path, ...] | None:
+    """The marks of a type of machine that is open on every port without a firewall; None for any other."""
+    prefix = resource_type.partition("_")[0]
+    marks = _listed(prefix, "open_without").get(resource_type)
+    return None if marks is None else _paths(marks)
 
 
 @lru_cache(maxsize=4096)
 def looks_like_firewall(resource_type: str) -> bool:
-    """Whether a type of resource is called like a firewall, and our facts do not say what it opens."""
+    """Whether a type of resource opens something, or is called so, and our facts do not say what."""
     prefix = resource_type.partition("_")[0]
+    if resource_type in _listed(prefix, "unseen"):
+        return True
     return (
         _FIREWALL.search(resource_type) is not None
-        and facts_of(resource_type) is None
-        and attaching_of(resource_type) is None
-        and resource_type not in _listed(prefix, "groups")
+        and not matters(resource_type)
         and resource_type not in _listed(prefix, "opens_nothing")
     )
 
 
-@lru_cache(maxsize=64)
-def _listed(prefix: str, name: str) -> frozenset[str]:
-    """A list of types in the facts of a provider."""
+@lru_cache(maxsize=256)
+def _listed(prefix: str, name: str) -> Mapping[str, Any]:
+    """Types that the facts of a provider list under a name, with what is said of each."""
     file = _file(prefix)
-    return frozenset() if file is None else frozenset(read_provider(file).get(name, ()))
+    found = {} if file is None else read_provider(file).get(name, {})
+    return found if isinstance(found, Mapping) else dict.fromkeys(found)
 
 
 def _file(prefix: str) -> File | None:
@@ -149,8 +169,10 @@ def _rule(facts: Mapping[str, Any]) -> RuleFact:
         no_source=facts.get("no_source", "nobody"),
         families=_path(families.get("at")),
         every_family=tuple(families.get("all", (4, 6))),
-        inside=_conditions(inside.get("any", ())),
+        inside=tuple(_together(item) for item in inside.get("any", ())),
         inside_name=inside.get("source", ""),
+        via=_via(facts["via"]) if "via" in facts else None,
+        unguarded=_path(facts.get("unguarded")),
     )
 
 
@@ -160,6 +182,22 @@ def _path(written: str | Sequence[str] | None) -> Path | None:
 
 def _paths(written: Sequence[str | Sequence[str]] | None) -> tuple[Path, ...]:
     return tuple(map(Path.of, written or ()))
+
+
+def _via(facts: Mapping[str, Any]) -> ViaFact:
+    return ViaFact(
+        at=Path.of(facts["at"]),
+        types=frozenset(facts["types"]),
+        by=_path(facts.get("by")),
+        needed=facts.get("needed", False),
+        when=tuple(
+            replace(item, at=Path(item.at.steps, ELSEWHERE)) for item in _conditions(facts.get("when", ()))
+        ),
+    )
+
+
+def _together(facts: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
+    return _conditions([facts] if isinstance(facts, Mapping) else facts)
 
 
 def _conditions(facts: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
@@ -206,4 +244,5 @@ def _source(facts: Mapping[str, Any]) -> SourceFact:
         bits=_path(facts.get("bits")),
         itself=facts.get("itself", False),
         prefixes=facts.get("prefixes", {}),
+        strip=tuple(facts.get("strip", ())),
     )

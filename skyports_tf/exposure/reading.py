@@ -11,10 +11,11 @@ from typing import Any, Final
 from skyports_tf.exposure.facts import facts_of
 from skyports_tf.exposure.intervals import EVERY_PORT, FIRST_PORT, LAST_PORT, Interval, IntervalSet
 from skyports_tf.exposure.lookup import Untold, UntoldError, text_of
+from skyports_tf.exposure.neighbours import Neighbours
 from skyports_tf.exposure.resources import Resource
 from skyports_tf.exposure.rules import ALL, Rule
 from skyports_tf.exposure.senders import SourceReader
-from skyports_tf.exposure.shapes import PortsFact
+from skyports_tf.exposure.shapes import PortsFact, RuleFact
 from skyports_tf.exposure.values import UNKNOWN, Chain, Path, Unknown, blocks_at, items_at
 
 #: The names of protocols, and IANA's numbers.
@@ -45,12 +46,12 @@ class Read:
     untold: tuple[Untold, ...] = ()
 
 
-def read_resource(resource: Resource) -> Read:
-    """The rules that a resource holds; none for one that opens nothing."""
+def read_resource(resource: Resource, neighbours: Neighbours) -> Read:
+    """The rules that a resource holds among its `neighbours`; none for one that opens nothing."""
     facts = facts_of(resource.type)
     if facts is None:
         return Read()
-    readers = [_RuleReader(resource, facts, rule) for rule in facts.rules]
+    readers = [_RuleReader(resource, facts, rule, neighbours) for rule in facts.rules]
     found = list(chained.from_iterable(reader.rules() for reader in readers))
     untold = dict.fromkeys(item for reader in readers for item in reader.untold)
     return Read(tuple(found), tuple(untold))
@@ -64,12 +65,14 @@ class _RuleReader(SourceReader):
             if isinstance(chain, Unknown):
                 self._unknown_block()
                 continue
-            try:
-                rule = self._rule(chain, place)
-            except UntoldError as error:
-                self.tell(str(error))
-            else:
-                yield from () if rule is None else (rule,)
+            for other in self.others:
+                self.other = other
+                try:
+                    rule = self._rule(chain, place)
+                except UntoldError as error:
+                    self.tell(str(error))
+                else:
+                    yield from () if rule is None else (rule,)
 
     def _unknown_block(self) -> None:
         # a list that other resources fill is computed where the code gives none, or gives it dynamically
@@ -79,6 +82,8 @@ class _RuleReader(SourceReader):
     def _rule(self, chain: Chain, place: int) -> Rule | None:
         fact = self.fact
         if not self.all_hold(chain, fact.when) or any(self.holds(chain, item) for item in fact.unless):
+            return None
+        if not self._counts_here(chain, fact):
             return None
         denies = fact.deny is not None and self.all_hold(chain, fact.deny)
         if denies and not self.all_hold(chain, fact.deny_whole):
@@ -102,6 +107,16 @@ class _RuleReader(SourceReader):
             denies=denies,
             deny_wins_ties=fact.deny_wins_ties,
         )
+
+    def _counts_here(self, chain: Chain, fact: RuleFact) -> bool:
+        """Whether a rule counts among the resources around it."""
+        via = fact.via
+        if via is not None and via.needed and self.other is None:
+            self.untold.append(Untold(self.resource.address, str(via.at), elsewhere=True))
+            return False
+        if via is not None and not self.all_hold(chain, via.when):
+            return False
+        return fact.unguarded is None or not self.neighbours.is_guarded(self.resource, fact.unguarded)
 
     # -- weighing --------------------------------------------------------------------------
 

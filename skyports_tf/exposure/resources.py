@@ -45,8 +45,11 @@ class Configuration:
                 place = self._argument(module, rest.partition(".")[0], depth)
             elif head == "module":
                 place = self._output(module, rest, depth)
+            elif found and head not in ("local", "each", "count"):
+                index = _INDEX.match(reference, found.end())
+                place = _join(module, found[0] + (index[0] if index else ""))
             else:
-                place = _join(module, found[0]) if found and head not in ("local", "each", "count") else None
+                place = None
             if place is not None:
                 return place
         return None
@@ -114,7 +117,9 @@ class Resource:
     def all_referred(self, steps: Sequence[str]) -> set[str]:
         """The addresses of all that the expression at `steps` refers to."""
         found = {self.configuration.resolve(self.module, [text]) for text in self._references(steps)}
-        return {address for address in found if address is not None}
+        known = {address for address in found if address is not None}
+        # an instance is told a second time without its index
+        return known - {without_index(address) for address in known if without_index(address) != address}
 
     def _references(self, steps: Sequence[str]) -> list[str]:
         around: list[Any] = [self.expressions or {}]
@@ -157,3 +162,8 @@ def module_of(address: str) -> str:
 def without_index(address: str) -> str:
     """The address of the resource of which `address` is one instance."""
     return _LAST_INDEX.sub("", address)
+
+
+def index_of(address: str) -> str:
+    """Which instance of a resource `address` is, `` where there is only one."""
+    return address.removeprefix(without_index(address))

@@ -15,7 +15,15 @@ from skyports_tf.exposure.values import UNKNOWN, Chain, value_at
 
 _LOOKS_LIKE_AN_ADDRESS = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9]+)?")
 _FAMILY_BLOCKS: Final = {4: EVERYONE[0], 6: EVERYONE[1]}
-_FAMILY_NAMES: Final = {"ipv4": 4, "v4": 4, "4": 4, "ipv6": 6, "v6": 6, "6": 6}
+_FAMILY_NAMES: Final = {
+    "ipv4": (4,),
+    "v4": (4,),
+    "4": (4,),
+    "ipv6": (6,),
+    "v6": (6,),
+    "6": (6,),
+    "dualstack": (4, 6),
+}
 _KINDS: Final[dict[str, SourceKind]] = {
     "cidr": "cidr",
     "group": "group",
@@ -36,7 +44,7 @@ class SourceReader(BlockReader):
                 found += self._source(chain, fact, item)
         if not found and told == len(self.untold) and self._is_for_everyone(chain):
             found = [block_source(_FAMILY_BLOCKS[family]) for family in self._families(chain)]
-        inside = self.fact.inside and any(self.holds(chain, item) for item in self.fact.inside)
+        inside = any(self.all_hold(chain, together) for together in self.fact.inside)
         for source in found:
             is_public = source.addresses is not None and source.is_internet(())
             yield RuleSource(self.fact.inside_name, "tag") if inside and is_public else source
@@ -51,8 +59,8 @@ class SourceReader(BlockReader):
         path = self.fact.families
         named = [] if path is None else self.items(chain, path)
         known = [_FAMILY_NAMES.get(text_of(item).lower()) for item in named]
-        families = [item for item in known if item is not None]
-        return families if families and len(families) == len(known) else self.fact.every_family
+        families = [family for item in known for family in item or ()]
+        return families if families and None not in known else self.fact.every_family
 
     def _source(self, chain: Chain, fact: SourceFact, item: Any) -> Iterator[RuleSource]:
         if fact.itself:
@@ -62,7 +70,7 @@ class SourceReader(BlockReader):
             yield from self._unknown_source(chain, fact)
         elif fact.kind in ("cidr", "text"):
             for text in text_of(item).split(","):
-                yield from self._text_source(chain, fact, text.strip())
+                yield from self._text_source(chain, fact, _stripped(text.strip(), fact.strip))
         elif kind := _KINDS.get(fact.kind):
             yield RuleSource(text_of(item), kind)
 
@@ -103,3 +111,7 @@ class SourceReader(BlockReader):
             return normal_block(text if bits is None else f"{text}/{bits}")
         except AddressError:
             return None
+
+
+def _stripped(text: str, starts: Sequence[str]) -> str:
+    return next((text.removeprefix(start) for start in starts if text.startswith(start)), text)

@@ -53,7 +53,8 @@ class SourceFact:
     """Sources stand at `at`. A `text` may be a block or a word; what else it may be is `other`.
 
     `bits` is where the length of the prefix stands, `itself` says that the value is yes or no, and a yes
-    means the group itself; a value that begins with one of `prefixes` is of that kind.
+    means the group itself; a value that begins with one of `prefixes` is of that kind, and one of `strip` is
+    no part of it.
     """
 
     at: Path
@@ -62,6 +63,21 @@ class SourceFact:
     bits: Path | None
     itself: bool
     prefixes: Mapping[str, SourceWord]
+    strip: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ViaFact:
+    """Another resource that decides about a rule: of `types`, named at `at`, or naming the same at `by`.
+
+    Without one that is `needed` the rule cannot be told; it counts where the conditions of `when` hold there.
+    """
+
+    at: Path
+    types: frozenset[str]
+    by: Path | None
+    needed: bool
+    when: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +105,10 @@ class RuleFact:
     no_source: Literal["everyone", "opens", "nobody"]
     families: Path | None
     every_family: tuple[int, ...]
-    inside: tuple[Condition, ...]
+    inside: tuple[tuple[Condition, ...], ...]
     inside_name: str
+    via: ViaFact | None
+    unguarded: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,11 @@ class ResourceFact:
     group: Path | None
     guards: tuple[Path, ...]
     words: Mapping[str, str]
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether other resources decide about its rules."""
+        return any(rule.via or rule.unguarded for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)

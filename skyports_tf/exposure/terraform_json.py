@@ -23,12 +23,15 @@ _FORGETS: Final = frozenset({"forget", "remove"})
 class View:
     """The resources that may open ports: as they are `before`, None where nobody can tell, and `after`.
 
-    `unseen` are the addresses of those that look like a firewall, and that no facts describe.
+    `unseen` are the addresses of those that look like a firewall, and that no facts describe; `put_off` of
+    those that a plan defers, and `partial` says why else it does not hold all of the code.
     """
 
     after: tuple[Resource, ...]
     before: tuple[Resource, ...] | None = None
     unseen: tuple[str, ...] = ()
+    put_off: tuple[str, ...] = ()
+    partial: str = ""
 
 
 def view_of(document: Any) -> View | None:
@@ -60,7 +63,22 @@ def _plan(document: Mapping[str, Any]) -> View:
         untold = (item for item in listed if item.get("address") not in told)
         view.update((resource.address, resource) for resource in _read(untold, code))
     staying = [item for item in document.get("resource_changes") or () if _stays(item)]
-    return View(tuple(after.values()), tuple(before.values()), _unseen([*staying, *planned]))
+    unseen = _unseen([*staying, *planned])
+    put_off, partial = _put_off(document), _partial(document)
+    return View(tuple(after.values()), tuple(before.values()), unseen, put_off, partial)
+
+
+def _put_off(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of changes that a plan defers."""
+    changes = (item.get("resource_change") or {} for item in document.get("deferred_changes") or ())
+    return tuple(sorted(str(change.get("address")) for change in changes if _is_known(change)))
+
+
+def _partial(document: Mapping[str, Any]) -> str:
+    """Why a plan leaves out some of the code; nothing where it holds all."""
+    if document.get("errored"):
+        return "it ended with an error"
+    return "it is not complete, as with -target" if document.get("complete") is False else ""
 
 
 def _stays(change: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ class Unknown(Enum):
 
 
 UNKNOWN: Final = Unknown.UNKNOWN
+ELSEWHERE: Final = -2
 
 #: Blocks around a value, the resource's own attributes first.
 Chain = tuple[Mapping[str, Any], ...]
@@ -44,20 +45,25 @@ def _item(items: Sequence[Any], unknown: Sequence[Any], place: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Where a value stands, seen from a block: `up` blocks above it, or from the resource (`up` -1)."""
+    """Where a value stands, seen from a block: `up` blocks above it, or from the resource (`up` -1).
+
+    `ELSEWHERE` is for what stands in the other resource that decides about a rule.
+    """
 
     steps: tuple[str, ...]
     up: int = 0
 
     @classmethod
     def of(cls, written: str | Sequence[str]) -> Path:
-        """A path as the facts write it: `a.b`, `^a` for the block around, `/a` for the resource.
+        """A path as the facts write it: `a.b`, `^a` one block up, `/a` in the resource, `@a` for elsewhere.
 
         A list of steps is for names with dots.
         """
         steps = tuple(written.split(".")) if isinstance(written, str) else tuple(written)
         if steps[0].startswith("/"):
             return cls((steps[0][1:], *steps[1:]), -1)
+        if steps[0].startswith("@"):
+            return cls((steps[0][1:], *steps[1:]), ELSEWHERE)
         name = steps[0].lstrip("^")
         return cls((name, *steps[1:]), len(steps[0]) - len(name))
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from skyports_tf.exposure.attachments import attachments
+from skyports_tf.exposure.caveats import bare_machines, narrowing
 from skyports_tf.exposure.facts import facts_of
 from skyports_tf.exposure.lookup import Untold
 from skyports_tf.exposure.model import Exposure
+from skyports_tf.exposure.neighbours import Neighbours
 from skyports_tf.exposure.reading import Read, read_resource
 from skyports_tf.exposure.resources import Resource, without_index
 from skyports_tf.exposure.rules import ALL, Rule, RuleSource, exposures_of
@@ -20,21 +22,26 @@ from skyports_tf.exposure.terraform_json import View
 class Exposed:
     """What a view exposes; `before` is None where there is none. `untold` is what nobody can tell yet.
 
-    `attached` says what the resources with rules guard, by address.
+    `attached` says what the resources with rules guard, by address. `narrowing` are those that may take
+    away from what is told, `bare` machines that are open on every port until a firewall is on them.
     """
 
     after: tuple[Exposure, ...]
     before: tuple[Exposure, ...] | None = None
     untold: tuple[Untold, ...] = ()
     attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    narrowing: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
 
 
 def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) -> Exposed:
     """The exposures of a plan, a state or code, before and after; `ours` are no strangers."""
-    after = [(resource, read_resource(resource)) for resource in view.after]
-    known = {id(resource): read for resource, read in after}
+    here = Neighbours(view.after)
+    after = [(resource, read_resource(resource, here)) for resource in view.after]
+    known = {id(resource): read for resource, read in after if not _looks_around(resource)}
+    once = Neighbours(view.before or ())
     before = [
-        (resource, known.get(id(resource)) or read_resource(resource)) for resource in view.before or ()
+        (resource, known.get(id(resource)) or read_resource(resource, once)) for resource in view.before or ()
     ]
     separate = _Separate([*before, *after])
     untold = [
@@ -47,7 +54,14 @@ def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) ->
         else exposures_of(_Separate(before).without_echoes(before), ours, stack),
         untold=tuple(sorted(untold, key=lambda item: (item.address, item.attribute))),
         attached={**attachments(view.before or ()), **attachments(view.after)},
+        narrowing=narrowing(view.after),
+        bare=bare_machines(here),
     )
+
+
+def _looks_around(resource: Resource) -> bool:
+    facts = facts_of(resource.type)
+    return facts is not None and facts.looks_around
 
 
 _Pairs = Sequence[tuple[Resource, Read]]

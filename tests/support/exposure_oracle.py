@@ -70,12 +70,16 @@ class Packet:
 
 @dataclass
 class Firewall:
-    """A firewall of one kind; `decide` says whether it lets a packet in, `resources` are its code."""
+    """A firewall of one kind; `decide` says whether it lets a packet in, `resources` are its code.
+
+    Packets are drawn near `lines`, and near those `beside` them, which let nothing in.
+    """
 
     kind: str
     lines: list[Line]
     accepts: bool = False
     resources: list[dict[str, Any]] = field(default_factory=list)
+    beside: list[Line] = field(default_factory=list)
 
     def decide(self, packet: Packet) -> bool:
         """Whether a packet comes in."""
@@ -262,7 +266,65 @@ def _listed(seed: random.Random, number: int) -> Firewall:
     return Firewall("first", lines, accepts, [change(f"linode_firewall.g{number}", values)])
 
 
-_MAKERS: Sequence[Callable[[random.Random, int], Firewall]] = (_any_of, _numbered, _tagged, _listed)
+def _let_in(seed: random.Random, number: int) -> Firewall:
+    """A load balancer's port with lists of addresses, which decides whom none of them matches to let in."""
+    port = seed.choice(_EDGES)
+    lines = [
+        Line(line.allows, line.priority, "tcp", ((port, port),), line.blocks)
+        for line in _lines(seed, True, _ranges)
+    ]
+    lists = [
+        {
+            "action": [{"type": "allow" if line.allows else "deny"}],
+            "match": [{"ip_subnet": list(line.blocks), "http_filter": "acl_http_filter_none"}],
+        }
+        for line in lines
+    ]
+    front = {"id": f"zone/g{number}", "lb_id": "zone/l", "inbound_port": port}
+    if seed.random() < 0.5:
+        made = [change(f"scaleway_lb_frontend.g{number}", {**front, "acl": lists})]
+    else:
+        made = [change(f"scaleway_lb_frontend.g{number}", front)]
+        for place, item in enumerate(lists):
+            values = {**item, "frontend_id": front["id"], "index": place}
+            made.append(change(f"scaleway_lb_acl.g{number}_{place}", values))
+    everyone = Line(True, len(lines), "tcp", ((port, port),), ("0.0.0.0/0", "::/0"))
+    return Firewall("first", [*lines, everyone], resources=made)
+
+
+def _balanced(seed: random.Random, number: int) -> Firewall:
+    """Listeners of load balancers: only one of the internet and without groups lets everyone in."""
+    open_lines, closed, made = [], [], []
+    for place in range(seed.randint(1, 3)):
+        name = f"arn:loadbalancer/net/g{number}/{place}"
+        dual, internal, guarded = (seed.random() < share for share in (0.5, 0.3, 0.3))
+        values = {
+            "id": name,
+            "load_balancer_type": "network",
+            "internal": internal,
+            "ip_address_type": "dualstack" if dual else "ipv4",
+            "security_groups": ["sg-1"] if guarded else [],
+        }
+        made.append(change(f"aws_lb.g{number}_{place}", values))
+        for _ in range(seed.randint(1, 3)):
+            protocol, port = seed.choice(("TCP", "TLS", "UDP", "TCP_UDP")), seed.choice(_EDGES)
+            listener = {"load_balancer_arn": name, "protocol": protocol, "port": port}
+            made.append(change(f"aws_lb_listener.g{number}_{len(made)}", listener))
+            blocks = ("0.0.0.0/0", "::/0") if dual else ("0.0.0.0/0",)
+            for spoken in {"TCP_UDP": ("tcp", "udp"), "UDP": ("udp",)}.get(protocol, ("tcp",)):
+                line = Line(True, 0, spoken, ((port, port),), blocks)
+                (closed if internal or guarded else open_lines).append(line)
+    return Firewall("any", open_lines, resources=made, beside=closed)
+
+
+_MAKERS: Sequence[Callable[[random.Random, int], Firewall]] = (
+    _any_of,
+    _numbered,
+    _tagged,
+    _listed,
+    _let_in,
+    _balanced,
+)
 
 
 # -- asking ----------------------------------------------------------------------------
@@ -270,7 +332,7 @@ _MAKERS: Sequence[Callable[[random.Random, int], Firewall]] = (_any_of, _numbere
 
 def ask(seed: random.Random, firewall: Firewall) -> Packet:
     """A packet near the edges of a firewall's rules, where mistakes are."""
-    line = seed.choice(firewall.lines)
+    line = seed.choice([*firewall.lines, *firewall.beside])
     ports = [edge + step for low, high in line.ports for edge in (low, high) for step in (-1, 0, 1)]
     port = min(max(seed.choice(ports), 0), 65535) if seed.random() < 0.8 else seed.randint(0, 65535)
     block = network(seed.choice(line.blocks))
