@@ -23,6 +23,8 @@ MODULES: Final = "modules"
 
 _REF = re.compile(r"(?!-)[^\x00-\x20\x7f]+(?: [^\x00-\x20\x7f]+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_NO_COMMIT: Final = "name a commit, branch or tag that this clone has: a pipeline may have to fetch it first"
+_OUTSIDE: Final = "run it inside of the repository of the task files, or leave --since out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,12 @@ def _git(ref: str, folder: str, *arguments: str) -> str:
         raise ProgramMissingError(Diagnostic("git-missing", message, help="install git")) from None
     if done.returncode:
         said = os.fsdecode(done.stderr).strip().splitlines()
-        raise FindingsError(_failed(ref, said[-1].removeprefix("fatal: ") if said else "git has failed"))
+        why = said[-1].removeprefix("fatal: ") if said else "git has failed"
+        raise FindingsError(_failed(ref, why, _OUTSIDE if "not a git repository" in why else _NO_COMMIT))
     return os.fsdecode(done.stdout)
 
 
-def _failed(ref: str, why: str) -> Diagnostic:
-    help_text = "name a commit, branch or tag that this clone has: a pipeline may have to fetch it first"
+def _failed(ref: str, why: str, help_text: str = _NO_COMMIT) -> Diagnostic:
     return Diagnostic("git-failed", f"--since {ref!r}: {why}", help=help_text)
 
 

@@ -12,6 +12,8 @@ from skyports_tf.model import Stack
 from skyports_tf.naming import is_cluster_name
 
 _GENERATED = ("*.tf", LEDGER_NAME)
+# so many clusters are named where one is not found
+_MOST_NAMED = 12
 
 
 def base_of(out: str) -> str:
@@ -86,7 +88,8 @@ def _named(out: str, name: str) -> tuple[Stack, ...]:
 
 def _unknown(out: str, name: str) -> Diagnostic:
     known = _clusters_of(out)
-    otherwise = f"known clusters: {', '.join(known)}" if known else "compile a task first"
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+    otherwise = f"known clusters: {', '.join(known[:_MOST_NAMED])}{more}" if known else "compile a task first"
     message = f"no cluster or stack folder {name!r} in {out}"
     return Diagnostic("cluster-unknown", message, help=suggest(name, known, otherwise))
 

@@ -170,6 +170,13 @@ def test_an_unknown_cluster_is_a_finding(verb: str, project: Project) -> None:
     assert "did you mean 'web'?" in answer.err
 
 
+def test_of_many_clusters_only_some_are_named(project: Project) -> None:
+    for place in range(14):
+        call(project.folder, "compile", "web.yaml", "--cluster", f"c{place:02d}")
+    answer = call(project.folder, "status", "nowhere")
+    assert "c10, c11 and 2 more" in answer.err and "c12" not in answer.err
+
+
 def test_a_missing_program_exits_with_4(project: Project) -> None:
     project.config("terraform:\n  binary: /nowhere/terraform\n")
     answer = call(project.folder, "plan", "web.yaml")

@@ -121,6 +121,10 @@ def test_a_plan_without_changes_says_so_and_saves_nothing() -> None:
     ]
 
 
+def test_where_nothing_was_planned_no_port_is_said_to_be_right() -> None:
+    assert plain(plan_text([])) == ["Nothing to do: there is no stack to plan."]
+
+
 def test_changes_that_touch_no_port_are_told_as_such() -> None:
     tags = planned(PortChanges(), update=2)
     assert "  no port changes, but Terraform has 0 to create, 2 to update, 0 to delete" in plain(

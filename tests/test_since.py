@@ -157,6 +157,12 @@ def test_a_folder_outside_of_any_repository_is_a_finding(tmp_path: Path) -> None
     with environment(GIT_CEILING_DIRECTORIES=str(tmp_path.parent)), pytest.raises(FindingsError) as caught:
         changes_since("main", str(tmp_path))
     assert "not a git repository" in caught.value.diagnostics[0].message
+    assert "inside of the repository" in (caught.value.diagnostics[0].help or "")
+
+
+def test_where_nothing_has_changed_that_is_said(project: Project) -> None:
+    answer = call(project.folder, "compile", "tasks", "--since", "HEAD")
+    assert (answer.code, answer.out) == (0, "Nothing to write: no stack has changed since then.\n")
 
 
 def test_without_git_the_exit_code_is_that_of_a_missing_program(project: Project) -> None:

@@ -31,7 +31,9 @@ def _written(compilation: Compilation) -> str:
     out, total, changed = visible(compilation.out), len(compilation.files), len(compilation.pending)
     stacks = count(len(compilation.stacks), "stack")
     if not compilation.stacks and not changed:
-        return "Nothing to write: the tasks ask for no port."
+        left_out = any(item.code == "changed-since" for item in compilation.diagnostics)
+        why = "no stack has changed since then" if left_out else "the tasks ask for no port"
+        return f"Nothing to write: {why}."
     if not changed:
         return f"{out} is up to date: {stacks}, {count(total, 'file')}."
     kept = f", {total - changed} unchanged" if total > changed else ""

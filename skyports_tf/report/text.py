@@ -214,7 +214,8 @@ def _port_order(text: str) -> tuple[str, int]:
 
 def _totals(plans: Sequence[StackPlan]) -> list[str]:
     if not any(plan.counts.any for plan in plans):
-        return ["Nothing to do: every port is as the tasks ask."]
+        why = "every port is as the tasks ask" if plans else "there is no stack to plan"
+        return [f"Nothing to do: {why}."]
     where = f" in {len(plans)} stacks" if len(plans) > 1 else ""
     opened, changed, closed = port_counts(plans)
     return [
