@@ -24,6 +24,11 @@ PACKAGE = ROOT / "skyports_tf"
 PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def page_name(path: Path) -> str:
+    """A page's path in the repository, for the name of a test."""
+    return path.relative_to(ROOT).as_posix()
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_generated_page_is_in_step_with_the_code(path: str) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == PAGES[path](), "run `make docs`"
@@ -140,14 +145,28 @@ def test_every_cloud_that_cannot_be_had_is_documented_with_the_reason() -> None:
         assert cloud.reason in row and cloud.instead in row
 
 
-@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PROSE, ids=page_name)
 def test_a_link_to_a_file_of_ours_leads_somewhere(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
-@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.name)
+def anchors(path: Path) -> set[str]:
+    """What GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PROSE, ids=page_name)
+def test_a_link_to_a_heading_leads_to_one(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+        page = path.parent / target if target else path
+        assert anchor in anchors(page), f"{path.name} links to {target}#{anchor}"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=page_name)
 def test_no_page_names_a_path_of_a_machine(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert re.findall(r"(?<![\w.~$])/(?:home|root|work|Users|opt|tmp)/\S*", text) == []
