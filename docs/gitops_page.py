@@ -132,11 +132,35 @@ GITLAB = """\
 ## GitLab
 
 `skyports.gitlab-ci.yml` is included by your `.gitlab-ci.yml`; where you have one, `ci` leaves it alone
-and says what to add. A merge request is checked (findings as JUnit) and planned: the widget shows how
-much would be created, changed and deleted, from `plan --format gitlab`. On the default branch what was
-merged is planned again, and each changed stack has a manual job that applies that saved plan, once
-somebody has looked at it: its `resource_group` lets applies of one stack take turns, and its environment
-is `skyports/STACK`.
+and says what to add.
+
+| job | when | does |
+|---|---|---|
+| `skyports:check` | each merge request | the tree is what its tasks compile to; findings as JUnit |
+| `skyports:plan` | each merge request | the widget counts; *What opens and closes* beside it tells ports |
+| `skyports:prepare` | push to the default branch | plans what was merged, holds it against what was shown |
+| `skyports:apply STACK` | started by somebody | applies that plan, in the environment `skyports/STACK` |
+| `skyports:reap`, `skyports:drift` | by schedule | close what nobody needs; tell what differs |
+
+Applies of one stack take turns (`resource_group`). What was reviewed is found without any secret: a merge
+request keeps `skyports.tfplan.json` for each stack, what its plan does, as an artifact, and never the plan.
+After the merge, the heads of the merge requests (`refs/merge-requests/*/head`) tell which one a commit is:
+merged as it was, as a merge, or squashed. The job's own token (`CI_JOB_TOKEN`) fetches what its last
+pipeline has shown, and only if that was of its last commit. `plan --reviewed` refuses a plan that does
+anything else (`plan-unreviewed`), and no apply can be started.
+
+- The pipeline of the merge request must have succeeded: GitLab hands on the artifacts of no other. *Pipelines
+  must succeed* makes it so for every merge.
+- GitLab documents artifacts for a job's token in Premium and Ultimate. In another tier give a token of your
+  own with the scope `read_api` as the variable `SKYPORTS_READ_TOKEN`, masked and protected, so that no branch
+  sees it. Without either, every apply is one by hand.
+- What was refused, was pushed without a merge request, came from a fork, or was not started within a day
+  is applied by hand: *Run pipeline* on the default branch plans every stack, and offers every apply. Look at
+  that plan first. The first apply of a project is of that kind.
+- No note is written on the merge request. It would need a token that may write, in a job that runs what a
+  branch says.
+
+Set it up once:
 
 1. Variables, protected and with the environment scope `skyports/*`, for the role that writes; without a
    scope for the role that reads. Trust the `sub` `project_path:GROUP/PROJECT:ref_type:branch:ref:main` to
@@ -146,12 +170,10 @@ is `skyports/STACK`.
 3. States in GitLab itself (`backend: {http: {address: "https://gitlab.example.com/api/v4/projects/ID/terraform/state/{stack}"}}`
    with `lock_address`, `lock_method: POST`, `unlock_address`, `unlock_method: DELETE`) are opened with the
    job's own token, of a maintainer: GitLab lets nobody else lock them.
-4. An apply that nobody has started within a day, or that failed: *Run pipeline* on the default branch
-   plans every stack, and offers every apply.
 
-Jobs are in the stages `test` and `deploy`. What a job needs is in `image` (`ci.image`): Python, pip, git
-and bash. Terraform comes with `skyports-tf[embedded]`, which pip installs where `ci.install` says nothing
-else; OpenTofu with its own installer, which needs curl and gpg, where the image has none.
+Jobs are in the stages `test` and `deploy`. What a job needs is in `image` (`ci.image`): Python, pip, git,
+bash and GNU's coreutils. Terraform comes with `skyports-tf[embedded]`, which pip installs where `ci.install`
+says nothing else; OpenTofu with its own installer, which needs curl and gpg, where the image has none.
 """
 
 ATLANTIS = """\

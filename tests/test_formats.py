@@ -72,6 +72,32 @@ def test_a_plan_with_changes_keeps_its_exit_code_in_any_format(project: Project)
     assert answer.code == 2
 
 
+def test_one_plan_answers_in_several_formats(project: Project, tmp_path: Path) -> None:
+    files = {name: tmp_path / f"plan.{name}" for name in ("gitlab", "sarif", "junit")}
+    words = [word for name, file in files.items() for word in ("--also", f"{name}={file}")]
+    answer = call(project.folder, "plan", "web.yaml", "--format", "markdown", *words)
+    assert answer.code == 0 and "### Opens tcp/8888 to the internet on web" in answer.out
+    for name, file in files.items():
+        assert (
+            file.read_text(encoding="utf-8") == call(project.folder, "plan", "web.yaml", "--format", name).out
+        )
+    # a file of another run is replaced, a failure is told in it too, and the answer itself may be text
+    answer = call(project.folder, "plan", "bad.yaml", "--also", f"gitlab={files['gitlab']}")
+    assert (answer.code, files["gitlab"].read_text()) == (3, '{"create":0,"update":0,"delete":0}\n')
+
+
+@pytest.mark.parametrize("value", ["markdown", "text=a", "json=a", "gitlab=", "gitlab=a/", "xml=a"])
+def test_a_file_without_a_format_that_there_is_is_wrong_usage(value: str, project: Project) -> None:
+    answer = call(project.folder, "plan", "web.yaml", "--also", value)
+    assert answer.code == 2 and "with a FORMAT of markdown, gitlab, sarif, junit" in answer.err
+
+
+def test_a_file_that_cannot_be_written_is_told(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = call(project.folder, "plan", "web.yaml", "--also", f"gitlab={tmp_path}/file/plan.json")
+    assert answer.code == 1 and "error[file-unwritable]" in answer.err
+
+
 def test_a_document_is_utf_8_and_byte_for_byte_whatever_the_terminal_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

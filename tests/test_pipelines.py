@@ -344,7 +344,7 @@ def test_a_plan_is_kept_for_a_day_and_what_was_shown_without_it(folder: Path) ->
         step["run"] for job, step in steps(main) if job == "plan" and "tfplan" in step.get("run", "")
     ]
     assert "skyports.tfplan.json" in collect and "skyports.tfplan " not in collect
-    gitlab = read(folder / "skyports.gitlab-ci.yml")["skyports:plan"]["artifacts"]
+    gitlab = read(folder / "skyports.gitlab-ci.yml")["skyports:prepare"]["artifacts"]
     assert (gitlab["public"], gitlab["expire_in"]) == (False, "1 day")
     assert gitlab["reports"] == {"terraform": "skyports-plan.json"}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import click
 
 from skyports_tf.cli.reports import FINDING_FORMATS, findings_document, internet_warnings
 from skyports_tf.cli.running import Outcome
@@ -90,6 +93,20 @@ _FAILED: Final[dict[str, Callable[[Sequence[Diagnostic]], str]]] = {"markdown": 
 
 #: What `plan` answers in.
 PLAN_FORMATS: Final = ("text", "json", *_OF_PLAN)
+
+
+def document_files(
+    _context: click.Context, _option: click.Parameter, values: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """FORMAT=FILE as often as given, as formats and files: what `plan` answers in, beside text and JSON."""
+    found = []
+    for value in values:
+        name, _, file = value.partition("=")
+        if name not in _OF_PLAN or not os.path.basename(file):
+            message = f"{value!r} is not FORMAT=FILE, with a FORMAT of {', '.join(_OF_PLAN)}."
+            raise click.BadParameter(message)
+        found.append((name, file))
+    return tuple(found)
 
 
 def plan_document(name: str, answer: PlanAnswer) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.formats import PLAN_FORMATS, PlanAnswer, failed_document, plan_document
+from skyports_tf.cli.formats import PLAN_FORMATS, PlanAnswer, document_files, failed_document, plan_document
 from skyports_tf.cli.options import TaskOptions, format_option, task_options
 from skyports_tf.cli.reports import tell_failures
 from skyports_tf.cli.running import (
@@ -26,12 +27,13 @@ from skyports_tf.cli.tasks import compile_request, compiled_tree
 from skyports_tf.compiler import Compilation
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import GeneratedFile, Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
 from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.text import exposure_warnings, plan_text
 from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.running.saved import unreviewed
+from skyports_tf.write import write_files
 
 CHANGES = 2
 
@@ -43,6 +45,13 @@ CHANGES = 2
 )
 @format_option(*PLAN_FORMATS)
 @click.option(
+    "--also",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    callback=document_files,
+    help="Write the same in another format to FILE, without planning again; repeatable.",
+)
+@click.option(
     "--reviewed",
     metavar="DIR",
     type=click.Path(),
@@ -53,7 +62,12 @@ CHANGES = 2
 @terraform_options
 @pass_session
 def plan(
-    session: Session, options: TaskOptions, detailed_exitcode: bool, reviewed: str | None, lock_timeout: str
+    session: Session,
+    options: TaskOptions,
+    detailed_exitcode: bool,
+    also: tuple[tuple[str, str], ...],
+    reviewed: str | None,
+    lock_timeout: str,
 ) -> int:
     """Compile, then show which ports open, change and close.
 
@@ -68,12 +82,13 @@ def plan(
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
     if reviewed is not None and (found := unreviewed(planned.results, Path(reviewed))):
         planned.failures.append(FindingsError(found))
+    answer = PlanAnswer(request.config, compilation, planned, request.files)
     if session.is_document and not session.json:
-        answer = PlanAnswer(request.config, compilation, planned, request.files)
         incomplete = answer_document(session, answer)
     else:
         incomplete = False
         answer_plan(session, compilation, planned)
+    incomplete |= write_documents(session, answer, also)
     code = max(explain_failures(session, planned.failures), int(incomplete))
     if not detailed_exitcode:
         return code
@@ -131,6 +146,18 @@ def answer_document(session: Session, answer: PlanAnswer) -> bool:
     session.echo_document(document.text)
     session.report(document.findings)
     return bool(document.findings)
+
+
+def write_documents(session: Session, answer: PlanAnswer, also: Sequence[tuple[str, str]]) -> bool:
+    """Write the answer in each format to its file; gives whether one is not complete."""
+    incomplete = False
+    for name, file in also:
+        document = plan_document(name, answer)
+        folder, base = os.path.split(file)
+        write_files(folder or ".", (GeneratedFile(base, document.text),))
+        session.report(document.findings)
+        incomplete |= bool(document.findings)
+    return incomplete
 
 
 def answer_json(
