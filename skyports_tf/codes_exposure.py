@@ -11,6 +11,10 @@ EXPOSURE_CODES: Final[dict[str, tuple[str, str]]] = {
         "`exposure --asks` was asked about a port that the internet reaches.",
         "Close it, name who may reach it, or say in `exposure.ours` which public addresses are yours.",
     ),
+    "exposed-to-internet": (
+        "The internet reaches ports through a resource, as `exposure --format sarif` and `junit` tell.",
+        "Close them, name who may reach them, or say in `exposure.ours` which public addresses are yours.",
+    ),
     "exposure-input": (
         "What `exposure` was given is no task, stack, plan, state or Terraform code.",
         "Give it one of these; a saved plan is read as `terraform show -json PLAN`.",

@@ -12,12 +12,15 @@ import click
 
 from skyports_tf.cli.configuration import find_user_hash, session_config
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
-from skyports_tf.cli.options import json_option, out_option
+from skyports_tf.cli.options import format_option, json_option, out_option
+from skyports_tf.cli.reports import FINDING_FORMATS, findings_document, tell_failures
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.exposure.answers import Answer, ExposureRequest, find_exposures
 from skyports_tf.exposure.model import Exposure
 from skyports_tf.exposure.questions import Question, QuestionError, parse_question
-from skyports_tf.report.exposure import asked_finding, exposure_json, exposure_text
+from skyports_tf.policy import NO_POLICY
+from skyports_tf.report.exposure import asked_finding, exposure_json, exposure_text, internet_findings
+from skyports_tf.tree import all_stacks
 
 
 @click.command()
@@ -29,6 +32,7 @@ from skyports_tf.report.exposure import asked_finding, exposure_json, exposure_t
     help="List only what opens this: tcp/22, udp/53, tcp/8000-8100, icmp or all; repeatable.",
 )
 @out_option
+@format_option("text", "json", *FINDING_FORMATS)
 @json_option
 @pass_session
 def exposure(session: Session, targets: tuple[str, ...], asks: tuple[str, ...], out: str | None) -> int:
@@ -41,6 +45,7 @@ def exposure(session: Session, targets: tuple[str, ...], asks: tuple[str, ...], 
     """
     questions = _questions(asks)
     session.failure = _failure
+    tell_failures(session, "exposure", targets)
     config = session_config(session)
     user_hash = find_user_hash(os.environ, Path.home())
     request = ExposureRequest(targets, config, out or config.out, user_hash, _standard_input)
@@ -50,10 +55,22 @@ def exposure(session: Session, targets: tuple[str, ...], asks: tuple[str, ...], 
     unread = any(item.severity == "error" for item in answer.diagnostics)
     if session.json:
         session.echo_json(exposure_json(answer, findings))
+    elif session.format in FINDING_FORMATS:
+        session.echo_document(_document(session.format, request, answer, findings))
     elif answer.after or answer.before or not unread:
         session.echo(exposure_text(answer))
     failed = unread or any(item.severity == "error" for item in findings)
     return FindingsError.exit_code if failed else 0
+
+
+def _document(name: str, request: ExposureRequest, answer: Answer, findings: Sequence[Diagnostic]) -> str:
+    """What the internet reaches, and what was found, in a format of findings."""
+    places = {
+        stack.name: os.path.join(request.out, stack.directory, "main.tf") for stack in all_stacks(request.out)
+    }
+    told = [*answer.diagnostics, *findings, *internet_findings(answer, places, request.config.catalog)]
+    files = [target for target in request.targets if os.path.isfile(target)]
+    return findings_document(name, "exposure", files, NO_POLICY, told)
 
 
 def _standard_input() -> bytes:

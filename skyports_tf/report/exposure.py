@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from skyports_tf.clouds import Catalog
 from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.exposure.addresses import EVERYONE
 from skyports_tf.exposure.answers import Answer
 from skyports_tf.exposure.model import Exposure
 from skyports_tf.exposure.questions import Question
+from skyports_tf.policing import same_checks
+from skyports_tf.ports import FIRST_PORT, PortRange, PortSet
 from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.style import Look, columns, count, style
 
@@ -81,6 +85,40 @@ def asked_finding(question: Question, found: Sequence[Exposure]) -> Diagnostic |
     more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     message = f"the internet reaches {question.text}, through {', '.join(places[:3])}{more}"
     return Diagnostic("internet-reaches", message)
+
+
+def internet_findings(answer: Answer, places: Mapping[str, str], catalog: Catalog) -> Iterator[Diagnostic]:
+    """A warning for each thing that the internet will reach through one resource, for SARIF and JUnit.
+
+    It stands at the file of the stack that `places` knows by its name, and names the checks of other
+    tools that mean the same.
+    """
+    for _, items in _grouped((" ", item) for item in answer.after if item.internet):
+        first = items[0]
+        guarded = _guarded(answer, first)
+        on = f", on {guarded}" if guarded else ""
+        who = ", ".join(item.source for item in items)
+        message = f"the internet ({who}) reaches {_what(first)}, through {_place(first)}{on}"
+        yield Diagnostic(
+            "exposed-to-internet",
+            message,
+            path=places.get(first.stack or ""),
+            severity="warning",
+            checks=_checks(items, catalog),
+        )
+
+
+def _checks(items: Sequence[Exposure], catalog: Catalog) -> tuple[tuple[str, str], ...]:
+    """Other tools know everyone as a source, and nothing less."""
+    first = items[0]
+    is_everyones = not {item.source for item in items}.isdisjoint(EVERYONE)
+    if first.cloud not in catalog.managed() or not is_everyones or first.to_port < FIRST_PORT:
+        return ()
+    protocols = ("tcp", "udp") if first.protocol == "all" else (first.protocol,)
+    ports = PortSet((PortRange(max(first.from_port, FIRST_PORT), min(first.to_port, _LAST_PORT)),))
+    cloud = catalog.load(first.cloud)
+    found = (check for protocol in protocols for check in same_checks(cloud, protocol, ports))
+    return tuple(dict.fromkeys(found))
 
 
 def _grouped(marked: Iterable[tuple[str, Exposure]]) -> Iterator[tuple[str, list[Exposure]]]:
