@@ -246,3 +246,111 @@ def test_a_plan_of_a_part_of_the_code_says_so(more: Mapping[str, Any], reason: s
     document = {**plan(change(f"{RULE}.a", OPEN)), **more}
     assert told(document, tmp_path) == [("warning", "exposure-partial", message)]
     assert told({**document, "complete": True, "errored": False, "deferred_changes": []}, tmp_path) == []
+
+
+# -- who is meant ----------------------------------------------------------------------
+
+
+def refers(*addresses: str, attribute: str = "id") -> dict[str, Any]:
+    """An expression that names resources, as a plan's configuration has it."""
+    return {"references": [text for place in addresses for text in (f"{place}.{attribute}", place)]}
+
+
+def test_all_new_groups_that_a_rule_names_are_told() -> None:
+    rule = {"type": "ingress", "protocol": "tcp", "from_port": 22, "to_port": 22, "prefix_list_ids": []}
+    inline = {"protocol": "tcp", "from_port": 22, "to_port": 22}
+    groups = refers("aws_security_group.a", "aws_security_group.b")
+    document = plan(
+        change(
+            "aws_security_group.g", {"ingress": [inline]}, unknown={"ingress": [{"security_groups": True}]}
+        ),
+        change("aws_security_group_rule.r", rule, unknown={"source_security_group_id": True}),
+        configuration=code(
+            aws_security_group__g={"ingress": [{"security_groups": groups}]},
+            aws_security_group_rule__r={"source_security_group_id": refers("aws_security_group.b[0]")},
+        ),
+    )
+    assert [(item.address, item.source) for item in read(document).after] == [
+        ("aws_security_group.g", "aws_security_group.a"),
+        ("aws_security_group.g", "aws_security_group.b"),
+        ("aws_security_group_rule.r", "aws_security_group.b[0]"),
+    ]
+
+
+def test_a_text_that_names_a_new_group_is_that_group() -> None:
+    kind, group = "oci_core_network_security_group_security_rule", "oci_core_network_security_group.n"
+    rule = {"direction": "INGRESS", "protocol": "6"}
+    document = plan(
+        change(f"{kind}.a", rule, unknown={"source": True}),
+        change(f"{kind}.b", rule, unknown={"source": True}),
+        configuration={
+            "resources": [
+                {"address": f"{kind}.a", "expressions": {"source": refers(group)}},
+                {"address": f"{kind}.b", "expressions": {"source": refers("oci_core_subnet.s")}},
+            ]
+        },
+    )
+    found = read(document)
+    assert [(item.address, item.source, item.source_kind) for item in found.after] == [
+        (f"{kind}.a", group, "group")
+    ]
+    assert [item.address for item in found.untold] == [f"{kind}.b"]
+
+
+def test_a_group_inside_an_attribute_is_attached() -> None:
+    """Of attributes with parts a plan's configuration tells one expression."""
+    group = "nebius_vpc_v1_security_group.g"
+    rule = {"access": "ALLOW", "protocol": "TCP", "ingress": {"source_cidrs": ["0.0.0.0/0"]}}
+    parts = {"network_interfaces": [{"security_groups": [{"id": True}]}]}
+    document = plan(
+        change(group, {"name": "g"}, unknown={"id": True}),
+        change("nebius_vpc_v1_security_rule.r", rule, unknown={"parent_id": True}),
+        change("nebius_compute_v1_instance.i", {"network_interfaces": [{}]}, unknown=parts),
+        configuration=code(
+            nebius_vpc_v1_security_rule__r={"parent_id": refers(group)},
+            nebius_compute_v1_instance__i={"network_interfaces": refers("nebius_vpc_v1_subnet.s", group)},
+        ),
+    )
+    assert read(document).attached == {"nebius_vpc_v1_security_rule.r": ("nebius_compute_v1_instance.i",)}
+
+
+def test_a_new_mark_is_one_by_its_place_in_the_code() -> None:
+    tag = refers("digitalocean_tag.t")
+    document = plan(
+        change("digitalocean_droplet.a", {}, unknown={"id": True, "tags": True}),
+        change("digitalocean_droplet.b", {}, unknown={"id": True}),
+        change("digitalocean_firewall.f", {"inbound_rule": []}, unknown={"tags": True}),
+        configuration=code(digitalocean_droplet__a={"tags": tag}, digitalocean_firewall__f={"tags": tag}),
+    )
+    assert read(document).bare == ("digitalocean_droplet.b",)
+
+
+ATTACHED = {
+    "ibm_is_instance": (
+        {"primary_network_interface": [{"security_groups": ["g"]}]},
+        "ibm_is_security_group_rule",
+    ),
+    "oci_core_instance": (
+        {"create_vnic_details": [{"nsg_ids": ["g"]}]},
+        "oci_core_network_security_group_security_rule",
+    ),
+    "openstack_networking_port_v2": ({"security_group_ids": ["g"]}, "openstack_networking_secgroup_rule_v2"),
+    "vultr_instance": ({"firewall_group_id": "g"}, "vultr_firewall_rule"),
+    "linode_instance": ({"firewall_id": "g"}, "linode_firewall"),
+    "hcloud_server": ({"firewall_ids": ["g"]}, "hcloud_firewall"),
+    "scaleway_instance_server": ({"security_group_id": "g"}, "scaleway_instance_security_group"),
+    "oci_core_subnet": ({"security_list_ids": ["g"]}, "oci_core_security_list"),
+}
+GROUPS = {
+    "ibm": "group",
+    "oci": "network_security_group_id",
+    "openstack": "security_group_id",
+    "vultr": "firewall_group_id",
+}
+
+
+@pytest.mark.parametrize("kind", ATTACHED)
+def test_groups_are_followed_on_every_provider(kind: str) -> None:
+    values, rules = ATTACHED[kind]
+    holder = {"id": "g"} if "rule" not in rules else {GROUPS[kind.partition("_")[0]]: "g"}
+    assert read(state({f"{kind}.a": values, f"{rules}.r": holder})).attached == {f"{rules}.r": (f"{kind}.a",)}

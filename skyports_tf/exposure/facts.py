@@ -63,6 +63,13 @@ def matters(resource_type: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def is_group(resource_type: str) -> bool:
+    """Whether a type of resource is a group of rules, which others may name as a source."""
+    prefix = resource_type.partition("_")[0]
+    return resource_type in _listed(prefix, "groups")
+
+
+@lru_cache(maxsize=4096)
 def narrowing_of(resource_type: str) -> tuple[Condition, ...] | None:
     """When a type of resource takes away from what others open; None where it does not, or is not known."""
     prefix = resource_type.partition("_")[0]

@@ -92,6 +92,10 @@ class BlockReader:
         depth = 0 if path.up < 0 else len(chain) - 1 - path.up
         return (*self.fact.each[:depth], *path.steps)
 
+    def meant(self, chain: Chain, path: Path) -> list[str]:
+        """The addresses of all that the code names at `path`."""
+        return self.resource.meant(self.steps(chain, path))
+
     def referred(self, chain: Chain, path: Path) -> str | None:
         """The address of what the code names at `path`; None where nobody can tell."""
         if path.up == ELSEWHERE:

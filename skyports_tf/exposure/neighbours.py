@@ -46,7 +46,7 @@ class Neighbours:
     def has_firewall(self, resource: Resource, marks: Iterable[Path]) -> bool:
         """Whether a firewall is on a machine itself, or on one of the marks that it bears."""
         provider = _provider(resource)
-        names = identities(resource).union(*(marks_at(resource, path) for path in marks))
+        names = identities(resource).union(*(given_names(resource, path) for path in marks))
         return any((provider, name) in self._guarded for name in names)
 
     def _names(self, resource: Resource, path: Path) -> Iterator[str]:

@@ -146,11 +146,9 @@ class _RuleReader(SourceReader):
             return (0, place)
         if fact.priority is None:
             return (0, 0)
-        value = self.value(chain, fact.priority)
-        if value is UNKNOWN:
-            raise UntoldError(str(fact.priority))
-        is_unset = value is None or (fact.priority_zero_is_unset and value == 0)
-        return (0, fact.priority_unset if is_unset else int(value))
+        value = self._number(self.value(chain, fact.priority), fact.priority)
+        is_unset = fact.priority_zero_is_unset and value == 0
+        return (0, fact.priority_unset if value is None or is_unset else value)
 
     # -- what opens ------------------------------------------------------------------------
 

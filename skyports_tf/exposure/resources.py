@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -107,24 +107,33 @@ class Resource:
         return not around or any(name in item or _WHOLE.intersection(item) for item in around)
 
     def referred(self, steps: Sequence[str]) -> str | None:
-        """The address of what the expression at `steps` refers to; None where nobody can tell."""
-        if references := self._references(steps):
+        """The address of what the expression at `steps` refers to, the first; None where nobody can tell."""
+        if references := self._references(steps, _listed_at):
             return self.configuration.resolve(self.module, references)
+        return next(iter(self.meant(steps)), None)
+
+    def meant(self, steps: Sequence[str]) -> list[str]:
+        """The addresses of all that the expression at `steps` refers to, sorted."""
+        if references := self._references(steps, _listed_at):
+            return sorted(self._addresses(references))
         # blocks whose parts are not told apart: of one reference it is clear who is meant
         around = self.all_referred(steps[:1])
-        return around.pop() if len(around) == 1 else None
+        return list(around) if len(around) == 1 else []
 
     def all_referred(self, steps: Sequence[str]) -> set[str]:
-        """The addresses of all that the expression at `steps` refers to."""
-        found = {self.configuration.resolve(self.module, [text]) for text in self._references(steps)}
+        """The addresses of all that the expression at `steps`, or one that holds it, refers to."""
+        return self._addresses(self._references(steps, _inside))
+
+    def _addresses(self, references: Iterable[str]) -> set[str]:
+        found = {self.configuration.resolve(self.module, [text]) for text in references}
         known = {address for address in found if address is not None}
         # an instance is told a second time without its index
         return known - {without_index(address) for address in known if without_index(address) != address}
 
-    def _references(self, steps: Sequence[str]) -> list[str]:
+    def _references(self, steps: Sequence[str], parts: Callable[[Any, str], list[Any]]) -> list[str]:
         around: list[Any] = [self.expressions or {}]
         for step in steps:
-            around = [item for outer in around for item in _listed(outer.get(step))]
+            around = [item for outer in around for item in parts(outer, step)]
         return [text for item in around for text in references_in(item)]
 
 
@@ -142,6 +151,16 @@ def _references(expression: Any) -> Iterator[str]:
     elif isinstance(expression, list):
         for part in expression:
             yield from _references(part)
+
+
+def _listed_at(expression: Mapping[str, Any], step: str) -> list[Any]:
+    """The parts of an expression at a step."""
+    return _listed(expression.get(step))
+
+
+def _inside(expression: Mapping[str, Any], step: str) -> list[Any]:
+    """The same; of an expression whose parts are not told apart, the whole."""
+    return _listed_at(expression, step) or ([expression] if "references" in expression else [])
 
 
 def _listed(value: Any) -> list[Any]:
@@ -167,3 +186,8 @@ def without_index(address: str) -> str:
 def index_of(address: str) -> str:
     """Which instance of a resource `address` is, `` where there is only one."""
     return address.removeprefix(without_index(address))
+
+
+def type_of(address: str) -> str:
+    """The type of the resource at an address."""
+    return without_index(address).rpartition(".")[0].rpartition(".")[2]

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from skyports_tf.exposure.addresses import EVERYONE, AddressError, normal_block
+from skyports_tf.exposure.facts import is_group
 from skyports_tf.exposure.lookup import BlockReader, UntoldError, text_of
 from skyports_tf.exposure.model import SourceKind
+from skyports_tf.exposure.resources import type_of
 from skyports_tf.exposure.rules import RuleSource, block_source, internet_word
 from skyports_tf.exposure.shapes import SourceFact
 from skyports_tf.exposure.values import UNKNOWN, Chain, value_at
@@ -83,11 +85,14 @@ class SourceReader(BlockReader):
         return text_of(value) if isinstance(value, (str, int)) else self.resource.address
 
     def _unknown_source(self, chain: Chain, fact: SourceFact) -> Iterator[RuleSource]:
-        kind = _KINDS.get(fact.kind)
+        kind, named = _KINDS.get(fact.kind), self.meant(chain, fact.at)
+        if kind is None and named and all(is_group(type_of(address)) for address in named):
+            # a text may be anything, but the code says what it is
+            kind = "group"
         if kind is None or kind == "cidr":
             self.tell(str(fact.at))
         else:
-            yield RuleSource(self.referred(chain, fact.at) or UNKNOWN.value, kind)
+            yield from (RuleSource(address, kind) for address in named or [UNKNOWN.value])
 
     def _text_source(self, chain: Chain, fact: SourceFact, text: str) -> Iterator[RuleSource]:
         word = self.facts.words.get(text.lower()) if fact.bits is None else None
