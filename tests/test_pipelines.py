@@ -321,7 +321,7 @@ def test_no_file_holds_a_secret_and_steps_name_only_those_that_are_needed(folder
         used = {stack.parent.name.split("-")[0] for stack in folder.glob("infra/*/*/stack.json")}
         allowed = {name for cloud in used for name in load_cloud(cloud).login.secrets}
         backends = yaml.safe_load((ROOT / "templates/ci/facts.yaml").read_text())["backend_secrets"]
-        allowed |= {name for names in backends.values() for name in names}
+        allowed |= {name.format(host="app_terraform_io") for names in backends.values() for name in names}
         for cloud in managed_clouds():
             if load_cloud(cloud).login.backends:
                 allowed |= set(load_cloud(cloud).login.secrets)
@@ -383,6 +383,20 @@ def test_the_kubeconfig_is_named_to_providers_and_backends_that_look_for_none(tm
     assert all(env["KUBE_CONFIG_PATH"] == "~/.kube/config" for env in environments(tmp_path))
     script = read(tmp_path / "skyports.gitlab-ci.yml")[".skyports-cloud"]["before_script"]
     assert "export KUBE_CONFIG_PATH='~/.kube/config'" in script
+
+
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        ("organization: acme", "TF_TOKEN_app_terraform_io"),
+        ("organization: acme, hostname: tfe.my-org.example", "TF_TOKEN_tfe_my__org_example"),
+        ("organization: acme, hostname: 'a${{ x }}'", "TF_TOKEN_app_terraform_io"),
+    ],
+)
+def test_the_token_of_a_backend_is_called_after_its_host(backend: str, name: str, tmp_path: Path) -> None:
+    project_with(tmp_path, "aws", config=f"backend: {{cloud: {{{backend}}}}}\n")
+    write(tmp_path, "github")
+    assert all(env[name] == f"${{{{ secrets.{name} }}}}" for env in environments(tmp_path))
 
 
 @pytest.mark.parametrize(

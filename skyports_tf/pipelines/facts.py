@@ -60,9 +60,13 @@ def action_pin(action: str) -> tuple[str, str]:
     return pin["commit"], pin["version"]
 
 
-def backend_secrets(backend: str) -> tuple[str, ...]:
-    """The environment variables with the credentials of a backend that belongs to no cloud."""
-    return tuple(_facts()["backend_secrets"].get(backend, ()))
+def backend_secrets(backend: str, host: str) -> tuple[str, ...]:
+    """The environment variables with the credentials of a backend that belongs to no cloud.
+
+    `host` is the name of the machine that the backend speaks to.
+    """
+    spelled = host.replace("-", "__").replace(".", "_")
+    return tuple(name.replace("{host}", spelled) for name in _facts()["backend_secrets"].get(backend, ()))
 
 
 @lru_cache(maxsize=1)

@@ -217,7 +217,8 @@ def _environment(project: PipelineProject) -> dict[str, str]:
         for name, given in _of_backend(cloud, project.backend).items():
             kind = "secrets" if given in login.secrets else "vars"
             found[name] = f"${{{{ {kind}.{given} }}}}"
-    found.update({name: f"${{{{ secrets.{name} }}}}" for name in backend_secrets(project.backend)})
+    of_backend = backend_secrets(project.backend, project.backend_host)
+    found.update({name: f"${{{{ secrets.{name} }}}}" for name in of_backend})
     return dict(sorted(found.items()))
 
 

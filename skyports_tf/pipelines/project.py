@@ -23,6 +23,9 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./ -]*", re.ASCII)
 _LONGEST_OBJECT_NAME = 50
 # https://docs.gitlab.com/user/infrastructure/iac/terraform_state/
 _GITLAB_STATES = re.compile(r"https://[^/]+(/[^/]+)*/api/v4/projects/[^/]+/terraform/state/")
+# where the backend `cloud` is without a hostname
+_BACKEND_HOST = "app.terraform.io"
+_HOST = re.compile(r"[A-Za-z0-9.-]+", re.ASCII)
 _PATTERN_SIGNS = re.compile(r"([\\*?\[\]!#])")
 
 
@@ -51,7 +54,7 @@ class PipelineProject:
     `project` is the folder that the commands run in, relative to the root; `out` is the tree,
     relative to the project; `config` is the config file that was named, relative to the project.
     `binary` is what runs the tree, as the config calls it, without a folder; `state_address` is
-    the address of states in GitLab.
+    the address of states in GitLab, `backend_host` the machine of the backend `cloud`.
     """
 
     root: str
@@ -64,6 +67,7 @@ class PipelineProject:
     stacks: tuple[StackPlace, ...]
     binary: str | None = None
     state_address: str | None = None
+    backend_host: str = _BACKEND_HOST
 
     @property
     def program(self) -> str:
@@ -108,6 +112,7 @@ def find_project(config: Config, out: str, names: tuple[bool, bool]) -> Pipeline
         stacks=tuple(place_of_stack(stack, base, project) for stack in stacks),
         binary=Path(config.terraform_binary).name if config.terraform_binary else None,
         state_address=_gitlab_address(config),
+        backend_host=_plain_host(config.backend.get("hostname")),
     )
 
 
@@ -115,6 +120,11 @@ def _gitlab_address(config: Config) -> str | None:
     """Where the states lie, if that looks like a GitLab's own keeping of states."""
     address = str(config.backend.get("address", "")) if config.backend_kind == "http" else ""
     return address if _GITLAB_STATES.match(address) else None
+
+
+def _plain_host(name: object) -> str:
+    """A host's name that can stand in a variable's; the default where it is none."""
+    return name if isinstance(name, str) and _HOST.fullmatch(name) else _BACKEND_HOST
 
 
 def _repository(here: Path) -> Path:
