@@ -331,6 +331,20 @@ def test_a_file_that_cannot_be_read_fails_and_was_not_compiled(project: Project)
     assert "read and compiled" not in names and "file-missing" in names and suite.get("failures") == "1"
 
 
+def test_no_file_passes_that_was_not_read(project: Project) -> None:
+    project.config("polcy: {}\n")
+    root = junit(answer_in(project, "junit", "compile", "good.yaml").out)
+    cases = {
+        (suite.get("name"), case.get("name")): next((part.tag for part in case), "passed")
+        for suite in root
+        for case in suite.findall("testcase")
+    }
+    assert cases == {
+        ("good.yaml", "read and compiled"): "skipped",
+        ("skyports.yaml", "unknown-key"): "failure",
+    }
+
+
 # -- both, whatever is in them ---------------------------------------------------------
 
 HOSTILE = st.text(st.characters(codec=None), max_size=30) | st.sampled_from(

@@ -19,24 +19,35 @@ from skyports_tf.tree import base_of
 FINDING_FORMATS: Final = ("sarif", "junit")
 
 
-def tell_failures(session: Session, verb: str, files: Sequence[str], policy: Policy = NO_POLICY) -> None:
-    """Let findings that end the call answer in the format of findings that was asked for, if one was."""
+def tell_failures(session: Session, verb: str, files: Sequence[str], policy: Policy | None = None) -> None:
+    """Let findings that end the call answer in the format of findings that was asked for, if one was.
+
+    Without a policy it is not known yet, and no file was read.
+    """
     if session.format in FINDING_FORMATS:
 
         def document(found: Sequence[Diagnostic]) -> str:
-            return findings_document(session.format, verb, files, policy, found)
+            return findings_document(
+                session.format, verb, files, policy or NO_POLICY, found, unread=policy is None
+            )
 
         session.failed_as = document
 
 
 def findings_document(
-    name: str, verb: str, files: Iterable[str], policy: Policy, findings: Iterable[Diagnostic]
+    name: str,
+    verb: str,
+    files: Iterable[str],
+    policy: Policy,
+    findings: Iterable[Diagnostic],
+    *,
+    unread: bool = False,
 ) -> str:
     """The findings of a verb on task files in the format `name`, with a newline at the end."""
     from skyports_tf.report.checked import Checked
 
     shown = tuple(replace(item, path=item.path and _relative(item.path)) for item in findings)
-    checked = Checked(verb, tuple(dict.fromkeys(map(_relative, files))), policy, shown)
+    checked = Checked(verb, tuple(dict.fromkeys(map(_relative, files))), policy, shown, unread)
     if name == "sarif":
         from skyports_tf.report.sarif import sarif_text
 

@@ -15,13 +15,15 @@ from skyports_tf.policy import NO_POLICY, Policy, PolicyRule
 class Checked:
     """One call: its verb, the task files that it looked at, the policy, and all findings.
 
-    Paths are relative to the current folder where they lie below it.
+    Paths are relative to the current folder where they lie below it. With `unread`, the findings have
+    ended the call before any of the files was read.
     """
 
     verb: str
     files: tuple[str, ...] = ()
     policy: Policy = NO_POLICY
     findings: tuple[Diagnostic, ...] = ()
+    unread: bool = False
 
     @property
     def sorted_findings(self) -> list[Diagnostic]:

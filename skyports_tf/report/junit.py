@@ -18,6 +18,7 @@ _NO_TIME: Final = 'timestamp="1970-01-01T00:00:00" hostname="localhost" time="0"
 #: The suite of findings that have no file.
 _NO_FILE: Final = "skyports-tf"
 _READ: Final = "read and compiled"
+_NOT_READ: Final = "other findings ended the call before it was read"
 
 
 def junit_text(checked: Checked) -> str:
@@ -30,7 +31,10 @@ def junit_text(checked: Checked) -> str:
     for number, (file, findings) in enumerate(sorted(by_file.items())):
         is_broken = any(item.severity == "error" and not item.mark for item in findings)
         checks = [*(() if is_broken else (_READ,)), *rules] if file in checked.files else ()
-        lines += _suite(number, file, findings, checks)
+        if checked.unread and file in checked.files and not findings:
+            lines += _unknown_suite(number, file)
+        else:
+            lines += _suite(number, file, findings, checks)
     return "\n".join([*lines, "</testsuites>", ""])
 
 
@@ -55,6 +59,20 @@ def _suite(number: int, file: str, findings: Sequence[Diagnostic], rules: Iterab
         lines += _case(title, file, [f"      <skipped message={message}/>"])
     told = [item for item in findings if item.severity != "error" and item not in excepted]
     return [*lines, _output(told), "    <system-err/>", "  </testsuite>"]
+
+
+def _unknown_suite(number: int, file: str) -> list[str]:
+    """A file of which nothing is known: neither passed nor failed."""
+    name = quoteattr(_token(file))
+    counts = f'tests="1" failures="0" errors="0" skipped="1" {_NO_TIME}'
+    return [
+        f'  <testsuite name={name} package={name} id="{number}" {counts}>',
+        "    <properties/>",
+        *_case(_READ, file, [f"      <skipped message={quoteattr(_NOT_READ)}/>"]),
+        "    <system-out/>",
+        "    <system-err/>",
+        "  </testsuite>",
+    ]
 
 
 def _fails(items: Iterable[Diagnostic]) -> bool:
