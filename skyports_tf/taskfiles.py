@@ -17,7 +17,7 @@ from skyports_tf.config import CONFIG_NAME
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.schema import schema_of
 from skyports_tf.source import read_yaml
-from skyports_tf.text.textfile import read_text
+from skyports_tf.text.textfile import is_data, read_text
 
 _EXTENSIONS = (".yaml", ".yml")
 # keys of a task that files of other programs have, too
@@ -78,7 +78,8 @@ class _Search:
             try:
                 (self.found if is_task_text(read_text(path), path) else self.others).append(path)
             except FindingsError as error:
-                if error.diagnostics[0].code == "file-too-large":
+                code = error.diagnostics[0].code
+                if code == "file-too-large" or (code == "file-not-text" and is_data(path)):
                     self.others.append(path)
                 else:
                     self.findings += error.diagnostics

@@ -145,8 +145,9 @@ def test_a_folder_that_cannot_be_read_is_a_mistake(project: Project) -> None:
     assert caught.value.diagnostics[0].code == "file-unreadable"
 
 
-def test_a_file_that_is_no_text_is_a_mistake_and_a_huge_one_is_no_task(project: Project) -> None:
+def test_a_file_in_another_code_is_a_mistake_and_data_and_a_huge_file_are_no_tasks(project: Project) -> None:
     fleet(project, "tasks/web.yaml")
+    (project.folder / "tasks/secret.yaml").write_bytes(b"\0GITCRYPT\0\xff\x80\x01")
     (project.folder / "tasks/data.yaml").write_bytes(b"run: x\n" * 700_000)
     assert found(project, "tasks") == ("tasks/web.yaml",)
     (project.folder / "tasks/wide.yaml").write_bytes("run: x\n".encode("utf-16"))

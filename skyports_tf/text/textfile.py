@@ -11,6 +11,7 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError
 #: SkyPilot's own files stay far below; a larger one is a mistyped path.
 MOST_BYTES: Final = 4 * 1024 * 1024
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 # O_NONBLOCK: opening a pipe without a writer would wait for ever
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -73,10 +74,22 @@ def _too_large(path: str, size: str, most: int) -> FindingsError:
     return _finding(path, "file-too-large", f"is too large: {size}, and a file may have {limit}")
 
 
+def is_data(path: str) -> bool:
+    """Whether the file is no text in any code: data, or a file that git-crypt has closed.
+
+    Raises `FindingsError` as `read_bytes`.
+    """
+    return _is_data(read_bytes(path))
+
+
+def _is_data(content: bytes) -> bool:
+    return b"\0" in content[:8192] and not content.startswith(_UTF16)
+
+
 def _not_utf8(content: bytes, error: UnicodeDecodeError) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith(_UTF16):
         return "is UTF-16 text, and SkyPilot reads UTF-8 only"
-    if b"\0" in content[:8192]:
+    if _is_data(content):
         return "is a binary file, not text"
     return f"is not UTF-8 text: byte {error.start + 1} is 0x{content[error.start]:02x}"
 
