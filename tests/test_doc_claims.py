@@ -57,5 +57,21 @@ def test_the_index_has_every_make_target_that_matters() -> None:
     assert targets - set(re.findall(r"`make ([a-z-]+)`", INDEX)) == {"help", "demo", "clean"}
 
 
+def test_the_figures_of_the_design_are_those_that_were_measured() -> None:
+    design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"([\d,]+) of ([\d,]+) looks", design)
+    reliability = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    (control,) = re.findall(r"^\| control: .+ \| ([\d,]+) \| ([\d,]+) \| \d+ \|$", reliability, re.MULTILINE)
+    assert told == control[::-1]
+
+
+def test_the_pages_name_the_pythons_that_are_supported() -> None:
+    setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    minors = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)$", setup, re.MULTILINE)]
+    for page in ("README.md", "docs/tutorial.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert f"Python 3.{min(minors)} to 3.{max(minors)}" in text
+
+
 def test_the_readme_fits_one_screen() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
