@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.command_line import call
 from tests.support.installs import ROOT
-from tests.support.pipelines import BACKENDS, CLOUDS, KINDS, project_with
+from tests.support.pipelines import BACKENDS, CLOUDS, KINDS, project_with, read
 
 #: A workflow with a fault for each of the programs that read workflows.
 BAIT = """\
@@ -35,6 +35,31 @@ def write_pipelines(folder: Path) -> None:
     (folder / ".github/workflows/bait.yml").write_text(BAIT, encoding="utf-8")
 
 
+def script_findings(programs: Path, folder: Path) -> list[str]:
+    """What shellcheck finds in the scripts of GitLab's jobs, each as one, and in a bait."""
+    scripts = folder / "scripts"
+    scripts.mkdir()
+    for path in sorted(folder.glob("*.gitlab-ci.yml")):
+        jobs = {job: given for job, given in read(path).items() if isinstance(given, dict)}
+        for job, given in jobs.items():
+            lines = [line for part in ("before_script", "script") for line in given.get(part, ())]
+            text = "\n".join(line for line in lines if isinstance(line, str))
+            name = f"{path.name.split('.')[0]}-{job.replace('/', '-').replace(' ', '-')}"
+            (scripts / name).write_text(f"#!/bin/bash\nset -eo pipefail\n{text}\n", encoding="utf-8")
+    (scripts / "bait.yml").write_text("#!/bin/bash\nrm $x\n", encoding="utf-8")
+    # a variable of GitLab's is set by nobody here, and a provider reads `~` itself
+    return list(
+        _lines(
+            programs,
+            folder,
+            "shellcheck",
+            "--format=gcc",
+            "--exclude=SC2154,SC2088",
+            *sorted(scripts.iterdir()),
+        )
+    )
+
+
 def pipeline_findings(programs: Path, folder: Path) -> dict[str, list[str]]:
     """What each program finds, as `FILE: FINDING`; the programs lie in one folder."""
     workflows = folder / ".github/workflows"
@@ -43,7 +68,11 @@ def pipeline_findings(programs: Path, folder: Path) -> dict[str, list[str]]:
         programs, folder, "zizmor", "-q", "--offline", "--pedantic", "--format=github", workflows
     )
     # actionlint asks shellcheck, which lies beside it
-    return {"actionlint": list(linted), "zizmor": list(audited)}
+    return {
+        "actionlint": list(linted),
+        "zizmor": list(audited),
+        "shellcheck": script_findings(programs, folder),
+    }
 
 
 def pre_commit_findings(programs: Path, folder: Path) -> list[str]:

@@ -3,8 +3,9 @@
 Every example is compiled for every cloud in each of its modes, for one block of addresses: what
 is still too open then is our fault. `terraform fmt` and python-hcl2 read every file, checkov
 checks every resource. actionlint (with shellcheck) and zizmor read the workflows that `ci` writes
-for every cloud, pre-commit its config and our hooks. Beside the trees and the workflows lies a bait
-with a fault for each program; a run that does not find it fails, for it would find nothing else either.
+for every cloud, shellcheck the scripts for GitLab, pre-commit its config and our hooks. Beside the
+trees and the workflows lies a bait with a fault for each program; a run that does not find it fails,
+for it would find nothing else either.
 """
 
 from __future__ import annotations
