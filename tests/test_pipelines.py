@@ -616,6 +616,8 @@ def test_the_hook_of_a_project_below_the_root_checks_that_project(two_projects: 
             for hook in repository["hooks"]
         ]
 
+    package = f"skyports-tf=={__version__}"
+    assert {tuple(hook["additional_dependencies"]) for hook in repository["hooks"]} == {(package,)}
     assert codes() == [0, 0, 0]
     main = two_projects / "ml ports/infra/aws/aws-us-east-1/main.tf"
     main.write_text(main.read_text(encoding="utf-8").replace("tcp", "udp", 1), encoding="utf-8")

@@ -102,7 +102,7 @@ def _pre_commit(pipeline: Pipeline) -> Iterable[GeneratedFile]:
     if project.project != ".":
         # pre-commit runs everything at the root, and without a shell
         command = shlex.join(("bash", "-c", f"cd {told['project_word']} && exec {command}"))
-    found = hooks(project, command, tuple(pipeline.settings.requirements))
+    found = hooks(project, command, tuple(told["requirements"]))
     yield _rendered(pipeline, PRE_COMMIT, "pre_commit.yaml", _shared(pipeline, hooks=found))
 
 
