@@ -155,7 +155,7 @@ copies each state by Terraform's own `init -migrate-state`, after a look at both
 never copied over another (`backend-conflict`), and is read back afterwards. Where somebody else has moved
 it, nothing is asked.
 
-In a pipeline (`CI` is set), `plan` and `apply` warn of a state that is kept beside the files.
+In a pipeline (`CI` is set), `compile`, `plan` and `apply` warn of a state that is kept beside the files.
 
 """
 

@@ -318,5 +318,18 @@ def test_a_local_state_in_a_pipeline_is_warned_about(
         assert "local-state-in-pipeline" not in call(tmp_path, "plan", "web.yaml").err
 
 
+def test_compile_warns_of_it_too_also_where_the_tree_is_known_to_be_up_to_date(tmp_path: Path) -> None:
+    aws_project(tmp_path, "local: {}")
+    for words in ((), ("--check",), ("--check", "--json"), ("--check", "--format", "sarif"), ("--diff",)):
+        assert "local-state" not in call(tmp_path, "compile", "web.yaml", *words).err
+        with environment(CI="true"):
+            answer = call(tmp_path, "compile", "web.yaml", *words)
+        assert answer.code == 0
+        assert answer.err.count("warning[local-state-in-pipeline]") == 1, words
+    aws_project(tmp_path, "s3: {bucket: b, region: us-east-1}")
+    with environment(CI="true"):
+        assert "local-state" not in call(tmp_path, "compile", "web.yaml").err
+
+
 def _plan_nothing(out: str, stack: Stack, settings: RunSettings, progress: Any) -> Any:
     return empty_plan(out, stack)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import click
 
 from skyports_tf.checked import Checked
+from skyports_tf.cli.configuration import pipeline_warnings
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, format_option, task_options
 from skyports_tf.cli.reports import FINDING_FORMATS, findings_document, tell_failures
@@ -37,11 +39,12 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
     tell_failures(session, "compile", options.files)
     request = compile_request(session, options)
     tell_failures(session, "compile", request.files, request.config.policy)
+    warnings = pipeline_warnings(request.config, os.environ)
     checked = Checked(request, request.out or request.config.out)
     if check and not (diff or stdout or session.is_document):
         known = checked.recall()
         if known is not None:
-            session.report(known)
+            session.report([*known, *warnings])
             return 0
     compilation = (compile_tree if writing else compile_tasks)(request)
     if writing or (check and not compilation.pending):
@@ -50,7 +53,7 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
         _print_files(compilation)
     if diff:
         _print_diff(session, compilation)
-    findings = _outdated(compilation) if check else []
+    findings = [*warnings, *(_outdated(compilation) if check else ())]
     if session.format in FINDING_FORMATS:
         told = [*compilation.diagnostics, *findings]
         session.report(told)
@@ -59,10 +62,10 @@ def compile_(session: Session, options: TaskOptions, check: bool, diff: bool, st
         )
     else:
         _answer(session, compilation, findings, silent=not writing)
-    return 1 if findings else 0
+    return 1 if check and compilation.pending else 0
 
 
-def _answer(session: Session, compilation: Compilation, findings: list[Diagnostic], silent: bool) -> None:
+def _answer(session: Session, compilation: Compilation, findings: Sequence[Diagnostic], silent: bool) -> None:
     diagnostics = [*compilation.diagnostics, *findings]
     session.report(diagnostics)
     if session.json:
