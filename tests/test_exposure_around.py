@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 
-from skyports_tf.exposure import neighbours
+from skyports_tf.exposure import attachments, neighbours
+from skyports_tf.exposure.neighbours import given_names
+from skyports_tf.exposure.resources import Resource
 from skyports_tf.exposure.terraform_json import view_of
+from skyports_tf.exposure.values import Path
 from skyports_tf.exposure.views import Exposed, exposed
 from tests.support.command_line import call
 from tests.support.exposure_game import disagreements
@@ -23,7 +26,7 @@ def read(document: Mapping[str, Any]) -> Exposed:
     return exposed(view)
 
 
-def told(document: Mapping[str, Any], folder: Path) -> list[tuple[str, str, str]]:
+def told(document: Mapping[str, Any], folder: File) -> list[tuple[str, str, str]]:
     """The findings of the verb: severity, code and message."""
     (folder / "given.json").write_text(json.dumps(document), encoding="utf-8")
     answer = call(folder, "exposure", "--json", "given.json")
@@ -74,7 +77,7 @@ def test_one_that_may_be_internal_is_told() -> None:
     assert [item.attribute for item in read(unknown).untold] == ["internal"]
 
 
-def test_a_load_balancer_that_is_elsewhere_is_told(tmp_path: Path) -> None:
+def test_a_load_balancer_that_is_elsewhere_is_told(tmp_path: File) -> None:
     listener = {**LISTENER, "load_balancer_arn": "arn:aws:elasticloadbalancing:x:1:loadbalancer/net/other/1"}
     message = "aws_lb_listener.a: what it opens hangs on its load_balancer_arn, which is not in this code"
     assert told(state({"aws_lb_listener.a": listener}), tmp_path) == [("note", "exposure-elsewhere", message)]
@@ -165,7 +168,7 @@ RULE = "aws_vpc_security_group_ingress_rule"
 OPEN = {"ip_protocol": "tcp", "from_port": 22, "to_port": 22, "cidr_ipv4": "0.0.0.0/0"}
 
 
-def test_what_narrows_is_named_where_something_is_open(tmp_path: Path) -> None:
+def test_what_narrows_is_named_where_something_is_open(tmp_path: File) -> None:
     acl = {"id": "acl-1", "ingress": []}
     opened = state({f"{RULE}.a": OPEN, "aws_network_acl.a": acl, "aws_default_network_acl.b": acl})
     message = "aws_default_network_acl.b, aws_network_acl.a may let in less than what is told here"
@@ -179,7 +182,7 @@ def test_a_manifest_narrows_where_it_is_a_policy(kind: str, narrows: bool) -> No
     assert bool(read(document).narrowing) is narrows
 
 
-def test_an_ingress_is_not_passed_over(tmp_path: Path) -> None:
+def test_an_ingress_is_not_passed_over(tmp_path: File) -> None:
     document = state({"kubernetes_ingress_v1.web": {"spec": [{}]}})
     message = "what kubernetes_ingress_v1.web opens is not known"
     assert told(document, tmp_path) == [("note", "exposure-unseen", message)]
@@ -193,7 +196,7 @@ MACHINES = {
 
 
 @pytest.mark.parametrize("kind", MACHINES)
-def test_a_machine_without_a_firewall_is_named(kind: str, tmp_path: Path) -> None:
+def test_a_machine_without_a_firewall_is_named(kind: str, tmp_path: File) -> None:
     bare, guarded = MACHINES[kind]
     message = f"no firewall of this code is on {kind}.a: every port is open until one is"
     assert told(state({f"{kind}.a": bare}), tmp_path) == [("note", "exposure-bare", message)]
@@ -241,7 +244,7 @@ def test_labels_choose_machines_as_far_as_they_are_plain(selector: str, bare: tu
         ),
     ],
 )
-def test_a_plan_of_a_part_of_the_code_says_so(more: Mapping[str, Any], reason: str, tmp_path: Path) -> None:
+def test_a_plan_of_a_part_of_the_code_says_so(more: Mapping[str, Any], reason: str, tmp_path: File) -> None:
     message = f"the plan does not hold all of the code: {reason}"
     document = {**plan(change(f"{RULE}.a", OPEN)), **more}
     assert told(document, tmp_path) == [("warning", "exposure-partial", message)]
@@ -354,3 +357,31 @@ def test_groups_are_followed_on_every_provider(kind: str) -> None:
     values, rules = ATTACHED[kind]
     holder = {"id": "g"} if "rule" not in rules else {GROUPS[kind.partition("_")[0]]: "g"}
     assert read(state({f"{kind}.a": values, f"{rules}.r": holder})).attached == {f"{rules}.r": (f"{kind}.a",)}
+
+
+def test_what_is_looked_up_grows_with_the_plan_and_not_with_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[str] = []
+
+    def named(resource: Resource, path: Path) -> Iterator[str]:
+        looked.append(resource.address)
+        return given_names(resource, path)
+
+    for module in (attachments, neighbours):
+        monkeypatch.setattr(module, "given_names", named)
+
+    def looks(count: int) -> int:
+        looked.clear()
+        resources: dict[str, Mapping[str, Any]] = {}
+        for place in range(count):
+            resources[f"aws_security_group.g{place}"] = {"id": f"sg-{place}", "ingress": []}
+            resources[f"{RULE}.r{place}"] = {**OPEN, "security_group_id": f"sg-{place}"}
+            resources[f"aws_instance.i{place}"] = {"vpc_security_group_ids": [f"sg-{place}"]}
+            resources[f"aws_lb.l{place}"] = {**NETWORK, "id": f"lb/{place}"}
+            resources[f"aws_lb_listener.l{place}"] = {**LISTENER, "load_balancer_arn": f"lb/{place}"}
+        found = read(state(resources))
+        assert (len(found.after), len(found.attached)) == (2 * count, 2 * count)
+        return len(looked)
+
+    assert looks(40) < 2.1 * looks(20)

@@ -282,6 +282,24 @@ def test_a_list_repeats_no_rule_of_another_group_with_its_name() -> None:
     }
 
 
+def test_a_list_repeats_no_rule_of_another_instance_of_its_group() -> None:
+    groups = {key: {"id": f"sg-{key}", "ingress": [INLINE]} for key in "ab"}
+    rule = {**OPEN, "security_group_id": "sg-a"}
+    found = read(
+        plan(
+            *(change(f'aws_security_group.web["{key}"]', group, group) for key, group in groups.items()),
+            change(f"{RULE}.a", rule, rule),
+            configuration=code(
+                aws_security_group__web={"name": {"references": ["each.key"]}},
+                aws_vpc_security_group_ingress_rule__a={
+                    "security_group_id": {"references": ["aws_security_group.web", "each.key"]}
+                },
+            ),
+        )
+    )
+    assert [item.address for item in found.after] == ['aws_security_group.web["b"]', f"{RULE}.a"]
+
+
 def test_a_rule_that_goes_does_not_stay_in_the_list_of_its_group() -> None:
     group = {"id": "sg-1", "ingress": [INLINE]}
     found = read(

@@ -183,6 +183,25 @@ def test_rules_of_one_new_network_meet_through_the_code() -> None:
     assert opened(allow, deny) == {("tcp", 22, 22, "10.0.0.0/8")}, "nobody knows that it is one network"
 
 
+def test_rules_of_several_new_networks_meet_those_of_the_same_one_alone() -> None:
+    network = {"network": {"references": ["google_compute_network.n", "each.key"]}}
+
+    def rules(deny: str, allow: str) -> Opened:
+        made = (
+            tagged(f'd["{deny}"]', "deny", 900, ["22"], ["0.0.0.0/0"]),
+            tagged(f'a["{allow}"]', "allow", 1000, ["22"], ["0.0.0.0/0"]),
+        )
+        for item in made:
+            item["change"]["after"].pop("network")
+            item["change"]["after_unknown"] = {"network": True}
+        return opened(
+            *made, configuration=code(google_compute_firewall__d=network, google_compute_firewall__a=network)
+        )
+
+    assert rules("x", "x") == set()
+    assert rules("x", "y") == {("tcp", 22, 22, "0.0.0.0/0")}
+
+
 def test_a_policy_comes_after_the_rules_and_in_their_order() -> None:
     rules = [
         {"action": "ACCEPT", "protocol": "TCP", "ports": "22", "ipv4": ["10.1.0.0/16"]},

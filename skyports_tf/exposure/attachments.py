@@ -10,35 +10,54 @@ from collections.abc import Iterable, Iterator, Sequence
 from skyports_tf.exposure.facts import attaching_of, facts_of
 from skyports_tf.exposure.neighbours import given_names, identities, marks_at, name_of
 from skyports_tf.exposure.resources import Resource
-from skyports_tf.exposure.shapes import AttachingFact
+from skyports_tf.exposure.shapes import AttachingFact, ResourceFact
 from skyports_tf.exposure.values import UNKNOWN, Path, items_at
 
 
 def attachments(resources: Sequence[Resource]) -> dict[str, tuple[str, ...]]:
     """What each resource with rules guards, by its address, sorted; without those that guard nothing here."""
-    attaching = [(item, fact) for item in resources if (fact := attaching_of(item.type))]
-    groups = _Groups(resources if attaching else ())
+    ends = _Ends(resources)
+    groups = _Groups(resources if ends else ())
     found: dict[str, tuple[str, ...]] = {}
     for resource in resources:
         facts = facts_of(resource.type)
-        guarded = set(_own(resource, facts.guards)) if facts else set()
-        if facts and attaching:
-            guarded.update(_attached(resource, groups.of(resource), attaching))
+        if facts is None:
+            continue
+        guarded = set(_own(resource, facts.guards))
+        if ends:
+            guarded |= ends.of(groups.of(resource), _targets(resource, facts))
         if guarded:
             found[resource.address] = tuple(sorted(guarded))
     return found
 
 
-def _attached(
-    resource: Resource, names: set[str], attaching: Iterable[tuple[Resource, AttachingFact]]
-) -> Iterator[str]:
-    """What others attach a group of these names to, and who bears the marks that its rules are for."""
-    facts = facts_of(resource.type)
-    rules = facts.rules if facts else ()
-    marks = {mark for rule in rules for path in rule.targets for mark in marks_at(resource, path)}
-    for item, fact in attaching:
-        if names & set(_all_names(item, fact.groups)) or marks & set(_all_names(item, fact.marks)):
-            yield from _ends(item, fact)
+def _targets(resource: Resource, facts: ResourceFact) -> Iterator[str]:
+    """The marks of those that the rules of a resource are for."""
+    for rule in facts.rules:
+        for path in rule.targets:
+            yield from marks_at(resource, path)
+
+
+class _Ends:
+    """What groups are attached to, by each name that they are called there, and who bears which mark."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.groups: dict[str, set[str]] = {}
+        self.marks: dict[str, set[str]] = {}
+        for resource in resources:
+            if (fact := attaching_of(resource.type)) is not None:
+                ends = set(_ends(resource, fact))
+                for known, paths in ((self.groups, fact.groups), (self.marks, fact.marks)):
+                    for name in _all_names(resource, paths):
+                        known.setdefault(name, set()).update(ends)
+
+    def __bool__(self) -> bool:
+        return bool(self.groups) or bool(self.marks)
+
+    def of(self, names: Iterable[str], marks: Iterable[str]) -> set[str]:
+        """All that a group of these names is attached to, and all that bear one of these marks."""
+        by_group = (self.groups.get(name, ()) for name in names)
+        return set().union(*by_group, *(self.marks.get(mark, ()) for mark in marks))
 
 
 class _Groups:

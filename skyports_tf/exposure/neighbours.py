@@ -6,7 +6,7 @@ module: that nothing is found in it says nothing of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,19 +24,27 @@ class Neighbours:
 
     def __init__(self, resources: Sequence[Resource] = ()) -> None:
         self.resources = resources
+        self._indexes: dict[ViaFact, Mapping[str, Sequence[int]]] = {}
 
     def others(self, resource: Resource, via: ViaFact) -> list[Resource]:
         """The resources of the types of `via` that `resource` names, or that name the same.
 
         They are several where the code does not tell which instance is meant.
         """
-        wanted = set(self._names(resource, via.at))
-        found = []
-        for item in self.resources:
-            if item.type in via.types:
-                known = identities(item) if via.by is None else set(self._names(item, via.by))
-                found += [item] if wanted & known else []
-        return found
+        known = self._known_to(via)
+        places = {place for name in self._names(resource, via.at) for place in known.get(name, ())}
+        return [self.resources[place] for place in sorted(places)]
+
+    def _known_to(self, via: ViaFact) -> Mapping[str, Sequence[int]]:
+        """The places of the resources of the types of `via`, by each of their names."""
+        if via not in self._indexes:
+            index: dict[str, list[int]] = {}
+            for place, item in enumerate(self.resources):
+                if item.type in via.types:
+                    for name in identities(item) if via.by is None else self._names(item, via.by):
+                        index.setdefault(name, []).append(place)
+            self._indexes[via] = index
+        return self._indexes[via]
 
     def is_guarded(self, resource: Resource, path: Path) -> bool:
         """Whether a firewall is on what stands at `path`, as far as these resources tell."""

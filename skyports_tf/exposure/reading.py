@@ -130,9 +130,14 @@ class _RuleReader(SourceReader):
         if value is UNKNOWN and path.steps == ("id",):
             return self.resource.address
         if value is UNKNOWN:
-            return self.referred(chain, path) or f"{self.resource.address} {path}"
+            return self._new_place(chain, path) or f"{self.resource.address} {path}"
         # one object may be named by its name, its path or its URL
         return text_of(value).lower().rpartition("/")[2] if value is not None else ""
+
+    def _new_place(self, chain: Chain, path: Path) -> str | None:
+        """What has no id yet, by its place in the code, and which of several that are there it is."""
+        place = self.referred(chain, path)
+        return None if place is None else place + self.resource.which(self.steps(chain, path))
 
     def _marks(self, chain: Chain, path: Path) -> Iterator[str]:
         for item in self.items(chain, path):

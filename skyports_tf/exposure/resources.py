@@ -120,6 +120,17 @@ class Resource:
         around = self.all_referred(steps[:1])
         return list(around) if len(around) == 1 else []
 
+    def which(self, steps: Sequence[str]) -> str:
+        """What tells apart the instances that the expression at `steps` may refer to.
+
+        It is the resource's own index where the code says each.key or the like, and the module's instance:
+        one object may so seem to be two, and two never one.
+        """
+        references = self._references(steps, _listed_at)
+        by_index = any(text.partition(".")[0] in ("each", "count") for text in references)
+        module = self.module if "[" in self.module else ""
+        return (f" {index_of(self.address)}" if by_index else "") + (f" {module}" if module else "")
+
     def all_referred(self, steps: Sequence[str]) -> set[str]:
         """The addresses of all that the expression at `steps`, or one that holds it, refers to."""
         return self._addresses(self._references(steps, _inside))

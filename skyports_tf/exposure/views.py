@@ -84,11 +84,13 @@ class _Separate:
         """Every rule, without what a group's list only repeats."""
         for resource, read in pairs:
             echoes = _echo_types(resource)
-            others = self._others(resource, echoes) if echoes else ()
+            others = _by_source(self._others(resource, echoes)) if echoes else {}
             # two groups may have one name, in places of their own
             scoped = any(fact.scope for fact in _facts(resource))
             for rule in read.rules:
-                left = tuple(source for source in rule.sources if not _is_echo(rule, source, others, scoped))
+                left = tuple(
+                    source for source in rule.sources if not _is_echo(rule, others.get(source, ()), scoped)
+                )
                 if left:
                     yield rule if left == rule.sources else replace(rule, sources=left)
 
@@ -103,11 +105,19 @@ class _Separate:
         return [rule for name in names for kind, rule in self.rules.get(name, ()) if kind in known]
 
 
-def _is_echo(rule: Rule, source: RuleSource, others: Iterable[Rule], scoped: bool) -> bool:
+def _by_source(rules: Iterable[Rule]) -> dict[RuleSource, list[Rule]]:
+    found: dict[RuleSource, list[Rule]] = {}
+    for rule in rules:
+        for source in rule.sources:
+            found.setdefault(source, []).append(rule)
+    return found
+
+
+def _is_echo(rule: Rule, others: Iterable[Rule], scoped: bool) -> bool:
+    """Whether one of the rules for the same source says all that `rule` does."""
     return any(
         rule.denies == other.denies
         and (not scoped or rule.scope == other.scope)
-        and source in other.sources
         and other.protocol in (rule.protocol, ALL)
         and other.ports.covers(rule.ports)
         for other in others
@@ -136,11 +146,13 @@ def _names(resource: Resource) -> list[str]:
 
 
 def _group_of(resource: Resource) -> list[str]:
-    """The group that a separate rule is in: its id, or its address in the code."""
+    """The group that a separate rule is in: its id, or its address in the code where that is not known."""
     facts = facts_of(resource.type)
     path = facts.group if facts else None
     if path is None:
         return []
     value = resource.values.get(path.steps[0])
+    if isinstance(value, str):
+        return [value]
     referred = resource.referred(path.steps)
-    return [str(value)] * isinstance(value, str) + [referred] * (referred is not None)  # type: ignore[list-item]
+    return [] if referred is None else [referred]
