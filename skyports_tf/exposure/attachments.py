@@ -47,9 +47,8 @@ class _Ends:
         for resource in resources:
             if (fact := attaching_of(resource.type)) is not None:
                 ends = set(_ends(resource, fact))
-                for known, paths in ((self.groups, fact.groups), (self.marks, fact.marks)):
-                    for name in _all_names(resource, paths):
-                        known.setdefault(name, set()).update(ends)
+                _add(self.groups, _all_names(resource, fact.groups), ends)
+                _add(self.marks, _all_names(resource, fact.marks), ends)
 
     def __bool__(self) -> bool:
         return bool(self.groups) or bool(self.marks)
@@ -58,6 +57,11 @@ class _Ends:
         """All that a group of these names is attached to, and all that bear one of these marks."""
         by_group = (self.groups.get(name, ()) for name in names)
         return set().union(*by_group, *(self.marks.get(mark, ()) for mark in marks))
+
+
+def _add(known: dict[str, set[str]], names: Iterable[str], ends: set[str]) -> None:
+    for name in names:
+        known.setdefault(name, set()).update(ends)
 
 
 class _Groups:

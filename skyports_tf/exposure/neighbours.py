@@ -37,14 +37,15 @@ class Neighbours:
 
     def _known_to(self, via: ViaFact) -> Mapping[str, Sequence[int]]:
         """The places of the resources of the types of `via`, by each of their names."""
-        if via not in self._indexes:
-            index: dict[str, list[int]] = {}
-            for place, item in enumerate(self.resources):
-                if item.type in via.types:
-                    for name in identities(item) if via.by is None else self._names(item, via.by):
-                        index.setdefault(name, []).append(place)
-            self._indexes[via] = index
-        return self._indexes[via]
+        if via in self._indexes:
+            return self._indexes[via]
+        index: dict[str, list[int]] = {}
+        known = ((place, item) for place, item in enumerate(self.resources) if item.type in via.types)
+        for place, item in known:
+            for name in identities(item) if via.by is None else self._names(item, via.by):
+                index.setdefault(name, []).append(place)
+        self._indexes[via] = index
+        return index
 
     def is_guarded(self, resource: Resource, path: Path) -> bool:
         """Whether a firewall is on what stands at `path`, as far as these resources tell."""
