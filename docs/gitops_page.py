@@ -56,6 +56,8 @@ what there is once for all (`atlantis.yaml`, `.gitlab-ci.yml`, `.pre-commit-conf
    `terraform providers lock -platform=linux_amd64 -platform=darwin_arm64`.
 5. **Task files that are new.** `--all` knows what was compiled. Name your folders under `ci.tasks`, and a
    task that nobody has compiled fails the check, too.
+6. **A grace.** A cluster that is merged and not launched yet has no nodes, and the scheduled `reap` closes
+   what has none for 15 minutes. `ci.grace: 12h` lets people take their time.
 
 OpenTofu instead of Terraform: `terraform: {binary: tofu}` in `skyports.yaml`, and every pipeline sets up
 OpenTofu. `ci.terraform` names the version of either.

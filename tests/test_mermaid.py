@@ -18,6 +18,7 @@ from tests.test_markdown import TEXTS, WEB, hostile_plan
 LABEL = r'"(?:[A-Za-z0-9 ,/:_().<>-]|#\d+;)+"'
 LINES = re.compile(
     r"flowchart LR"
+    r'|  %%\{init: \{"flowchart": \{["A-Za-z0-9:, {}]+\}\}\}%%'
     rf"|  s\d+\(\[{LABEL}\]\):::(?:internet|public|inside)"
     rf"|  subgraph b\d+\[{LABEL}\]"
     rf"|  (?:  )?b\d+p\d+\[{LABEL}\]:::(?:opens|changes|closes|stays)"
@@ -40,8 +41,8 @@ def drawn(*plans: StackPlan) -> str:
 
 def test_sources_are_left_clusters_right_what_is_new_is_green_and_what_closes_is_red() -> None:
     lines = drawn(WEB).splitlines()
-    assert lines[:10] == [
-        "flowchart LR",
+    assert lines[0] == "flowchart LR"
+    assert lines[2:11] == [
         '  s0(["the internet<br/>0.0.0.0/0"]):::internet',
         '  s1(["10.0.0.0/8"]):::inside',
         '  subgraph b0["web (aws/us-east-1)"]',

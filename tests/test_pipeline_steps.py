@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import call
+from tests.support.git import commit, git
 from tests.support.pipelines import project_with, read, step
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
@@ -98,21 +99,6 @@ def runner(tmp_path: Path) -> Runner:
     project.compile(project.task("8888", name="new", file="tasks/new.yaml"))
     commit(project.folder, "the pull request")
     return runner_at(tmp_path, project.folder)
-
-
-def git(folder: Path, *words: str) -> str:
-    roles = [f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
-    env = {**os.environ, **dict.fromkeys(roles, "somebody")}
-    done = subprocess.run(["git", *words], cwd=folder, env=env, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def commit(folder: Path, message: str) -> str:
-    if not (folder / ".git").exists():
-        git(folder, "init", "-q", "-b", "main")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", message)
-    return git(folder, "rev-parse", "HEAD")
 
 
 # -- pull request ----------------------------------------------------------------------
@@ -211,7 +197,7 @@ def look_up(runner: Runner, base: str, run: str = "31", head: str = "a" * 40) ->
         case "$*" in
           *"--status success"*) echo '{base}' ;;
           *"/pulls "*) echo '{head}' ;;
-          "run list"*"--event pull_request"*) echo '{run}' ;;
+          *"/runs?event=pull_request&head_sha={head} "*) echo '{run}' ;;
           "run download"*) mkdir -p "$7" && cp -R '{runner.home}/artifacts/'"$3"/. "$7" ;;
         esac
         """,

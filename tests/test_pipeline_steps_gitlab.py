@@ -21,11 +21,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import call
+from tests.support.git import commit, git
 from tests.support.pipelines import follow, project_with, read
 from tests.support.pretend_terraform import pretend_terraform
 from tests.support.project import Project
 from tests.support.stacks import write_program
-from tests.test_pipeline_steps import commit, git
 
 PLAN = "infra/new/aws-us-east-1/skyports.tfplan"
 

@@ -349,6 +349,18 @@ def test_a_plan_is_kept_for_a_day_and_what_was_shown_without_it(folder: Path) ->
     assert gitlab["reports"] == {"terraform": "skyports-plan.json"}
 
 
+def test_what_reap_has_seen_is_kept_where_it_failed_too(folder: Path) -> None:
+    (keep,) = [
+        item for _, item in steps(workflows(folder)[0]) if "actions/cache/save@" in item.get("uses", "")
+    ]
+    assert "!cancelled()" in keep["if"] and "success()" not in keep["if"]
+    (restore,) = [
+        item for _, item in steps(workflows(folder)[0]) if "actions/cache/restore@" in item.get("uses", "")
+    ]
+    assert restore["with"]["path"] == keep["with"]["path"]
+    assert read(folder / "skyports.gitlab-ci.yml")["skyports:reap"]["cache"]["when"] == "always"
+
+
 # -- credentials -----------------------------------------------------------------------
 
 
@@ -529,6 +541,17 @@ def test_an_end_that_counts_from_an_apply_is_warned_about(tmp_path: Path) -> Non
     assert "web-aws-us-east-1: 3d counts from an apply on" in write(tmp_path, "github").err
     project.compile(project.task("80"), expires="2099-01-01")
     assert write(tmp_path, "github").err == ""
+
+
+@pytest.mark.parametrize(("config", "said"), [("", ""), ("ci: {grace: 12h}\n", " --grace 12h")])
+def test_the_grace_of_reap_is_the_configs(config: str, said: str, tmp_path: Path) -> None:
+    project_with(tmp_path, "aws", config=S3 + config)
+    write(tmp_path, "github", "gitlab")
+    (upkeep,) = [path.read_text() for path in tmp_path.rglob("skyports-upkeep.yml")]
+    for text in (upkeep, (tmp_path / "skyports.gitlab-ci.yml").read_text()):
+        assert f"skyports-tf reap --no-sky{said} --marks" in text
+    project_with(tmp_path, config=f"{S3}ci: {{grace: soon}}\n")
+    assert "skyports.yaml:7:13: error[" in call(tmp_path, "ci", "github").err
 
 
 def test_stdout_shows_the_files_and_writes_none(tmp_path: Path) -> None:

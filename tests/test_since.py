@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,23 +9,10 @@ import pytest
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.since import changes_since
 from tests.support.command_line import Answer, call, environment, valid
+from tests.support.git import git
 from tests.support.project import Project
 
 TASK = "name: {0}\nresources:\n  infra: {1}\n  ports: {2}\nrun: echo hello\n"
-USER = {
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.com",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.com",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, env={**os.environ, **USER}, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 @pytest.fixture

@@ -147,6 +147,7 @@ def _context(pipeline: Pipeline) -> dict[str, Any]:
         "program": project.program,
         "ci_options": f"{out_option}{settings.options}",
         "out_option": out_option,
+        "grace_option": f" --grace {settings.grace}" if settings.grace else "",
         "tasks": "".join(f"{shlex.quote(task)} " for task in settings.tasks),
         "requirements": requirements,
         "install": shlex.join(requirements),

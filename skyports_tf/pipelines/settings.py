@@ -27,6 +27,7 @@ class PipelineSettings:
     image: str
     reap_schedule: str
     drift_schedule: str
+    grace: str
     tasks: tuple[str, ...]
     source_ref: str
     namespace: str
@@ -79,6 +80,6 @@ def read_settings(config: Mapping[str, Any], options: Mapping[str, str | None]) 
         if not re.search(schemas[name]["pattern"], value):
             raise ValueError(f"{value!r} cannot stand there: {schemas[name]['description']}")
     defaults = {name: schema.get("default", ()) for name, schema in schemas.items()}
-    values = {**defaults, "install": "", "terraform": "", **config, **given}
+    values = {**defaults, "install": "", "terraform": "", "grace": "", **config, **given}
     values["tasks"] = tuple(values["tasks"])
     return PipelineSettings(**values, given=tuple(sorted(given.items())))

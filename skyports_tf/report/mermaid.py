@@ -2,6 +2,7 @@
 
 https://mermaid.js.org/syntax/flowchart.html. Colours are those of GitHub's marks for what is added and
 removed; each box names its own text colour, so that it can be read on a light page and on a dark one.
+Tried with Mermaid 11.17 in a browser; what an older one does not know of the layout it leaves out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ _LINES: Final[dict[Mark, str]] = {
     "closes": "stroke:#cf222e,stroke-width:2px",
     "stays": "stroke:#8b949e,stroke-width:1px",
 }
+# https://mermaid.js.org/config/directives.html: rows close to each other, names on one line. It stands in
+# the second line, so that the first tells readers other than Mermaid what follows.
+_LAYOUT: Final = (
+    '%%{init: {"flowchart": {"nodeSpacing": 16, "rankSpacing": 60, "wrappingWidth": 360, "padding": 10,'
+    ' "subGraphTitleMargin": {"top": 2, "bottom": 10}}}}%%'
+)
 _CLASSES: Final = {
     # the page shines through, light or dark
     "box": "fill:none,stroke:#8b949e",
@@ -36,7 +43,7 @@ _CLASSES: Final = {
 
 def mermaid_text(picture: Picture) -> str:
     """The picture as a flowchart from left to right, without a newline at its end."""
-    lines = ["flowchart LR"]
+    lines = ["flowchart LR", f"  {_LAYOUT}"]
     lines += [f"  s{place}{_source(item)}" for place, item in enumerate(picture.sources)]
     framed = [number for number, box in enumerate(picture.boxes) if len(box.ports) > 1]
     for number, box in enumerate(picture.boxes):
