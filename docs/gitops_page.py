@@ -62,6 +62,18 @@ what there is once for all (`atlantis.yaml`, `.gitlab-ci.yml`, `.pre-commit-conf
 OpenTofu instead of Terraform: `terraform: {binary: tofu}` in `skyports.yaml`, and every pipeline sets up
 OpenTofu. `ci.terraform` names the version of either.
 
+## To close ports
+
+A port that goes from a task file closes with its merge. A cluster takes two pull requests:
+
+```sh
+git rm tasks/jupyter.yaml
+skyports-tf compile --all --forget tasks/jupyter.yaml   # the first closes its ports, and what held them
+git rm -r infra/jupyter                                 # the second, once that was applied
+```
+
+Whoever removes both at once is warned (`stack-gone`): the ports would stay open.
+
 ## The credentials
 
 No file holds a secret. Where a cloud takes OIDC, the job's own token is exchanged for credentials that

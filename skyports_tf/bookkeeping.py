@@ -40,21 +40,32 @@ def ledger_names(out: str) -> Callable[[str], str]:
     return name
 
 
-def compiled_tasks(out: str) -> tuple[tuple[str, str], ...]:
+def compiled_tasks(out: str, forget: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
     """Every task file that the ledgers of `out` name, for each cluster that it was compiled for, sorted.
 
-    The paths are relative to the current folder.
+    Without tasks that `forget` names, by file or by name. The paths are relative to the current folder.
     """
     base, here = base_of(out), str(Path.cwd())
+    ledger_name = ledger_names(out)
     found = {
         (stack.cluster, entry.file)
         for stack in all_stacks(out)
         for entry in stack.entries
-        if entry.file != ADOPTED
+        if entry.file != ADOPTED and not any(_is_named(entry, name, ledger_name) for name in forget)
     }
     return tuple(
         (cluster, os.path.relpath(os.path.join(base, file), here)) for cluster, file in sorted(found)
     )
+
+
+def emptied_clusters(out: str) -> tuple[str, ...]:
+    """The clusters with a stack that no task asks anything of any more: what it has opened is to close."""
+    found = {stack.cluster for stack in all_stacks(out) if not (stack.entries or stack.imports)}
+    return tuple(sorted(found))
+
+
+def _is_named(entry: LedgerEntry, name: str, ledger_name: Callable[[str], str]) -> bool:
+    return name in (entry.file, entry.task) or ledger_name(name) == entry.file
 
 
 def merged_stacks(
@@ -71,7 +82,7 @@ def merged_stacks(
         files[demand.place.cluster].add(demand.entry.file)
     stacks: dict[Place, Stack] = {}
     folders = folders_of(out)
-    for cluster in folders.intersection(files):
+    for cluster in folders.intersection({*files, *request.emptied}):
         stacks.update((place_of(stack), stack) for stack in stacks_of(out, cluster))
     forgotten = _forget(request, out, stacks, findings)
     retain = request.config.retain if flags.retain is None else flags.retain
@@ -91,7 +102,8 @@ def merged_stacks(
             entries, _ = close_expired(entries, request.now)
         if entries or old:
             merged.append(build_stack(place, old, entries, request.config, flags))
-    left = _left_behind(request, out, folders.difference(files))
+    others = _left_behind(request, out, folders.difference(files))
+    left = [stack for stack in others if place_of(stack) not in stacks]
     findings.add(*_gone(out, [*merged, *left], files), *_renamed(out, demands, folders, forgotten))
     findings.add(*_expired(merged, demands), *_pending(merged))
     return tuple(merged)
@@ -107,12 +119,11 @@ def _forget(
     known = stacks_of(out, request.cluster) if request.cluster else all_stacks(out)
     ledger_name = ledger_names(out)
     for name in request.forget:
-        file = ledger_name(name)
         matches = [
             (stack, entry)
             for stack in known
             for entry in stack.entries
-            if name in (entry.file, entry.task) or file == entry.file
+            if _is_named(entry, name, ledger_name)
         ]
         if not matches:
             message = f"no ledger holds a task {name!r}"

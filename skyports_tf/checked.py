@@ -111,7 +111,7 @@ class Checked:
         yield "tool", "\n".join(_tool()).encode("utf-8", "surrogateescape")
         said: list[Any] = [os.getcwd(), self._out, request.cluster, asdict(request.overrides)]
         said += [request.sources, request.ssh_sources, request.retain, request.attach, request.user_hash]
-        said += [request.tasks, request.known, request.expires, request.folders]
+        said += [request.tasks, request.known, request.emptied, request.expires, request.folders]
         said += [asdict(item) for item in request.notes]
         yield "request", repr(said).encode("utf-8", "surrogateescape")
         yield from _contents([config.path] if config.path else [])

@@ -25,6 +25,11 @@ FLEET_CODES: Final[dict[str, tuple[str, str]]] = {
         "Do what the help says.",
     ),
     "changed-since": ("`--since` has left out stacks whose inputs are those of that commit.", "Nothing."),
+    "stack-gone": (
+        "The folder of a stack was removed while tasks asked for its ports: what is open stays open.",
+        "Put it back, and take its tasks out with `--forget`; remove it once that was applied. "
+        "After a `destroy`, nothing.",
+    ),
     # where states are
     "backend-moved": (
         "The files name another place for a stack's state than where it lies.",

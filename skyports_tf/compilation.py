@@ -24,7 +24,8 @@ class CompileRequest:
     """What to compile: task files, the config, and what the command line says beside it.
 
     `known` are more tasks, each for a cluster that it was compiled for before: a task in both is
-    compiled for these. `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file
+    compiled for these. `emptied` are clusters with stacks that hold no task any more, and belong to
+    the call all the same. `user_hash` is SkyPilot's, where it is known; `forget` names tasks (by file
     or by name) that leave the ledger. `expires` is `--expires` as given; `now` is the time of a
     verb that knows it, and what is past its time by then is not opened;
     `judged_at` is the time by which exceptions to the policy count. `folders` are those that were
@@ -47,6 +48,7 @@ class CompileRequest:
     now: datetime | None = None
     judged_at: datetime | None = None
     known: tuple[tuple[str, str], ...] = ()
+    emptied: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     notes: tuple[Diagnostic, ...] = ()
     changes: Changes | None = None

@@ -6,6 +6,7 @@ rather looked at once more than left out.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -17,6 +18,7 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, ProgramMissingError
 from skyports_tf.ledger import LEDGER_NAME
 from skyports_tf.model import ADOPTED, Stack
+from skyports_tf.tree import all_stacks
 
 #: The folder of a tree that holds the modules, one a cloud.
 MODULES: Final = "modules"
@@ -92,6 +94,41 @@ def affected_stacks(
             changes.touch(os.path.join(base, entry.file)) for entry in stack.entries if entry.file != ADOPTED
         )
     )
+
+
+def removed_stacks(changes: Changes, out: str) -> Iterator[Diagnostic]:
+    """A warning for each stack of the tree `out` that was removed with tasks in its ledger: nobody closes it.
+
+    One that is elsewhere in the tree now was moved.
+    """
+    tree = f"{os.path.realpath(out)}{os.sep}"
+    gone = [
+        path
+        for path in sorted(changes.changed)
+        if path.startswith(tree) and os.path.basename(path) == LEDGER_NAME and not os.path.lexists(path)
+    ]
+    names = {stack.name for stack in all_stacks(out)} if gone else set()
+    for path in gone:
+        ledger = os.path.relpath(path, changes.root).replace(os.sep, "/")
+        name, files = _asked_by(_git(changes.ref, changes.root, "show", f"{changes.ref}:{ledger}"))
+        if files and name not in names:
+            message = (
+                f"{os.path.dirname(ledger)} is gone, and what {' and '.join(files)} asked for stays open"
+            )
+            help_text = (
+                "put it back and take them out with `--forget`: the next apply closes the ports, "
+                "and then the folder can go"
+            )
+            yield Diagnostic("stack-gone", message, help=help_text, severity="warning")
+
+
+def _asked_by(ledger: str) -> tuple[str, list[str]]:
+    """The stack's name, and its task files; nothing of what is no ledger."""
+    try:
+        document = json.loads(ledger)
+        return str(document["name"]), sorted({str(task["file"]) for task in document["tasks"]})
+    except (ValueError, KeyError, TypeError):
+        return "", []
 
 
 def _git(ref: str, folder: str, *arguments: str) -> str:

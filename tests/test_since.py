@@ -138,6 +138,27 @@ def test_names_with_any_character_are_told_apart(project: Project) -> None:
     assert changed(project, "HEAD") == ["odd"]
 
 
+def test_a_stack_that_was_removed_while_tasks_asked_for_it_is_told(project: Project) -> None:
+    git(project.folder, "rm", "-rq", "infra/api", "tasks/api.yaml")
+    answer = since(project, "base", "--check")
+    (told,) = [item for item in answer.json["diagnostics"] if item["code"] == "stack-gone"]
+    assert told["severity"] == "warning"
+    assert "infra/api/aws-us-east-1 is gone, and what tasks/api.yaml asked for stays open" in told["message"]
+    # a pull request that closes it first, and removes it then
+    git(project.folder, "reset", "-q", "--hard", "base")
+    git(project.folder, "rm", "-q", "tasks/api.yaml")
+    assert call(project.folder, "compile", "--all", "--forget", "tasks/api.yaml").code == 0
+    found = call(project.folder, "compile", "--all", "--since", "base", "--json")
+    assert [stack["cluster"] for stack in found.json["stacks"]] == ["api"]
+    git(project.folder, "commit", "-qam", "closed")
+    git(project.folder, "rm", "-rq", "infra/api")
+    assert "stack-gone" not in since(project, "HEAD").out
+    # one that was moved is there
+    git(project.folder, "reset", "-q", "--hard", "base")
+    git(project.folder, "mv", "infra/web/aws-us-east-1", "infra/web/elsewhere")
+    assert "stack-gone" not in since(project).out
+
+
 def test_a_folder_outside_of_any_repository_is_a_finding(tmp_path: Path) -> None:
     with environment(GIT_CEILING_DIRECTORIES=str(tmp_path.parent)), pytest.raises(FindingsError) as caught:
         changes_since("main", str(tmp_path))

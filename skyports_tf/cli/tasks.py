@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from skyports_tf.bookkeeping import compiled_tasks
+from skyports_tf.bookkeeping import compiled_tasks, emptied_clusters
 from skyports_tf.cli.configuration import (
     answer_failures,
     find_user_hash,
@@ -20,7 +20,7 @@ from skyports_tf.cli.console import Session
 from skyports_tf.cli.options import TaskOptions
 from skyports_tf.compiler import Compilation, CompileRequest, compile_tree
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.since import changes_since
+from skyports_tf.since import changes_since, removed_stacks
 from skyports_tf.task import TaskOverrides
 from skyports_tf.taskfiles import find_task_files
 from skyports_tf.tree import directories_of_tree
@@ -36,12 +36,14 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
     config = session_config(session)
     out = options.out or config.out
     found = find_task_files(options.files, out)
-    known = compiled_tasks(out) if options.all else ()
+    known = compiled_tasks(out, options.forget) if options.all else ()
+    changes = changes_since(session.since, os.getcwd()) if session.since else None
+    notes = [*found.notes, *(_vain_all(out) if options.all and not (known or found.files) else ())]
     return CompileRequest(
         tasks=found.files,
         folders=found.folders,
-        notes=(*found.notes, *(_vain_all(out) if options.all and not (known or found.files) else ())),
-        changes=changes_since(session.since, os.getcwd()) if session.since else None,
+        notes=(*notes, *(removed_stacks(changes, out) if changes else ())),
+        changes=changes,
         config=config,
         out=options.out,
         cluster=options.cluster,
@@ -56,6 +58,7 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
         now=now,
         judged_at=now or time_now(),
         known=known,
+        emptied=emptied_clusters(out) if options.all else (),
     )
 
 
