@@ -246,6 +246,12 @@ class _Reader:
     def refinement(self, key: object, value: Mapping[str, Any], at: _KeyPath) -> PortRefinement | None:
         protocol: Protocol | list[Protocol] | None = value.get("protocol")
         sources = self.sources(value.get("sources"), (*at, "sources"))
+        written = self.document.key_text(at)
+        if type(key) is int and written != str(key):  # 22:30 is a number in base 60
+            message = f"YAML reads {written!r} as the number {key}"
+            help_text = f"write {key}, or a range such as 8000-8010"
+            self.findings.append(self.document.diagnostic("bad-port", message, at, key=True, help=help_text))
+            return None
         try:
             ports = parse_port_range(str(key))
         except PortError as error:

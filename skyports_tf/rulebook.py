@@ -112,7 +112,13 @@ class _Reader:
 
     def ports(self, items: Sequence[object], at: _KeyPath) -> PolicyPorts:
         found: dict[Protocol, list[PortRange]] = {}
+        written = self.document.texts(at) if items else ()
         for position, item in enumerate(items):
+            if type(item) is int and written[position] != str(item):
+                # 22:30 is no range, but a number in base 60: what is denied must be what was meant
+                message = f"YAML reads {written[position]!r} as the number {item}"
+                self.tell("bad-port", message, (*at, position), f"write {item}, or a range such as 8000-8010")
+                continue
             try:
                 for protocol, ports in _ports_of(item):
                     found.setdefault(protocol, []).append(ports)

@@ -91,6 +91,11 @@ class YamlDocument:
         items = [node] if node.id == "scalar" else node.value if node.id == "sequence" else []
         return tuple(item.value if item.id == "scalar" else "" for item in items)
 
+    def key_text(self, at: KeyPath) -> str:
+        """How the key of the item at `at` was written."""
+        key = find_node(self._node, at)[0]
+        return key.value if key is not None and key.id == "scalar" else ""
+
     def words(self, span: Span) -> tuple[tuple[str, Span], ...]:
         """The items of the text or list that stands at `span`, each with its own place."""
         node = node_at(self._node, span)

@@ -53,6 +53,8 @@ def test_out_is_relative_to_the_config(project: Project) -> None:
         ("retain: maybe\n", "wrong-type", (1, 9)),
         ("rules: [{sources: [10.0.0.0/8]}]\n", "missing-key", None),
         ("rules: [{cluster: web, ports: {99999: {}}}]\n", "bad-port", (1, 32)),
+        ("rules: [{cluster: web, ports: {22:30: {}}}]\n", "bad-port", (1, 32)),
+        ("rules: [{cluster: web, ports: {8: {}, 0x50: {}}}]\n", "bad-port", (1, 39)),
         ("rules: [{cluster: web, ports: {80: {protocol: icmp}}}]\n", None, None),
         ("backend: {s4: {}}\n", "backend-unknown", (1, 11)),
         ("backend: {s3: {}, gcs: {}}\n", None, None),

@@ -534,6 +534,8 @@ def test_an_exception_takes_out_exactly_its_own_and_hides_no_other_rule(
         ("name: x, denied_ports: [99999]", "", "bad-port", "outside"),
         ("name: x, denied_ports: [icmp/8]", "", "bad-port", "'icmp' is no protocol"),
         ("name: x, denied_ports: [{a: 1}]", "", "bad-port", "neither a port"),
+        ("name: x, denied_ports: [80, 22:30]", "", "bad-port", "YAML reads '22:30' as the number 1350"),
+        ("name: x, denied_ports: [010]", "", "bad-port", "YAML reads '010' as the number 8"),
         ("name: x, denied_ports: [true]", "", "bad-port", "'true' is neither a port"),
         ("name: x, denied_ports: [null]", "", "bad-port", "'null' is neither a port"),
         ("name: x, denied_ports: [1], ports: [2]", "", "config-value", "'ports' says nothing"),

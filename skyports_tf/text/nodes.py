@@ -66,7 +66,22 @@ def _is_other_key(node: Any, key: object) -> bool:
         return text.lower() in (("yes", "true", "on") if key else ("no", "false", "off"))
     if key is None:
         return text.lower() in ("", "~", "null")
-    return text == str(key)
+    return text == str(key) or (type(key) is int and _integer(text) == key)
+
+
+def _integer(text: str) -> int | None:
+    """The number that YAML 1.1 reads, such as 1350 from 22:30 and 8 from 010; None for no whole number."""
+    digits = text.replace("_", "")
+    try:
+        if ":" in digits:
+            number = 0
+            for part in digits.split(":"):
+                number = 60 * number + int(part)
+            return number
+        octal = len(digits) > 1 and digits[0] == "0" and digits.isdecimal()
+        return int(digits, 8) if octal else int(digits, 0)
+    except ValueError:
+        return None
 
 
 def span_of(node: Any) -> Span:
