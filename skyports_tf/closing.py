@@ -17,6 +17,7 @@ from skyports_tf.running.execution import Execution, Progress, RunSettings, exec
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown
 from skyports_tf.running.repair import mend
+from skyports_tf.running.stale import drop_stale_outputs
 from skyports_tf.running.state import (
     mark_finished,
     mark_unfinished,
@@ -68,6 +69,7 @@ def close_stack(
     with execution_of(out, plan.stack, settings, progress) as execution:
         warnings = _destroy(execution, out, plan, time.monotonic() + wait_seconds)
         warnings += tuple(_prove_empty(execution))
+        drop_stale_outputs(execution)
         return StackClosed(plan.stack, plan.changes, plan.counts, True, warnings)
 
 

@@ -31,6 +31,22 @@ FLEET_CODES: Final[dict[str, tuple[str, str]]] = {
         "After a `destroy`, nothing.",
     ),
     # where states are
+    "layout-kept": (
+        "Stacks are laid out otherwise than the config says: a compile does not move their states.",
+        "Run `skyports-tf relayout`, or let the config say what is there.",
+    ),
+    "plan-shared": (
+        "A saved plan is of several clusters of one root module, and one of them was to be applied alone.",
+        "Do what the help says.",
+    ),
+    "layout-differs": (
+        "Two clusters of a place cannot share a root module, since it would have to be another one for each.",
+        "Do what the help says.",
+    ),
+    "layout-busy": (
+        "A stack cannot move to another layout now; the message says why.",
+        "Do what the help says; nothing was moved.",
+    ),
     "backend-moved": (
         "The files name another place for a stack's state than where it lies.",
         "Say `--migrate-state`: it is copied there, and checked.",

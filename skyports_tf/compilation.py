@@ -11,8 +11,9 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
 from skyports_tf.limits import stack_problems
 from skyports_tf.model import GeneratedFile, Stack
-from skyports_tf.render import passing_files, render_module, render_stack, render_tree
+from skyports_tf.render import files_gone, render_group, render_module, render_stack, render_tree
 from skyports_tf.resolve import Findings, Place, place_of
+from skyports_tf.roots import stack_file
 from skyports_tf.since import Changes, affected_stacks
 from skyports_tf.task import TaskOverrides
 from skyports_tf.text.textfile import read_text
@@ -95,14 +96,37 @@ def render_compilation(
     shared = [*render_tree(), *(file for cloud in clouds for file in render_module(cloud, catalog))]
     if not stacks:
         shared = []
+    shared += _group_files(stacks, catalog)
     rendered = [(stack, render_stack(stack, catalog)) for stack in stacks]
     everything = [*shared]
+    gone = {}
     for stack, files in rendered:
-        everything += [*files, *passing_files(stack)]
+        main = stack_file(stack, "main.tf")
+        gone[stack.directory] = files_gone(stack, any(file.path == main for file in files))
+        everything += [*files, *gone[stack.directory]]
     pending = changed_files(out, everything)
-    changed = {file.path.rpartition("/")[0] for file in pending}
-    compiled = tuple(CompiledStack(stack, files, stack.directory in changed) for stack, files in rendered)
+    changed = {file.path for file in pending}
+    compiled = tuple(
+        CompiledStack(stack, files, any(file.path in changed for file in (*files, *gone[stack.directory])))
+        for stack, files in rendered
+    )
     return Compilation(out, compiled, tuple(shared), pending, diagnostics)
+
+
+def _group_files(stacks: Sequence[Stack], catalog: Catalog) -> list[GeneratedFile]:
+    """The files of the root modules that several clusters share.
+
+    Raises `FindingsError` where two of them would need different ones.
+    """
+    found: dict[str, tuple[Stack, GeneratedFile]] = {}
+    for stack in stacks:
+        for file in render_group(stack, catalog):
+            first, known = found.setdefault(file.path, (stack, file))
+            if known != file:
+                message = f"{first.name} and {stack.name} cannot share {file.path}: their settings differ"
+                help_text = "let a cloud's settings be the same for all clusters, or say `layout: separate`"
+                raise FindingsError(Diagnostic("layout-differs", message, help=help_text))
+    return [file for _, file in found.values()]
 
 
 def changed_stacks(

@@ -26,7 +26,7 @@ from skyports_tf.model import StackMode
 from skyports_tf.policing import add_breaches
 from skyports_tf.resolve import Demand, Findings, resolve_document
 from skyports_tf.sources import Source, SourceError, parse_source
-from skyports_tf.statekeys import key_findings
+from skyports_tf.statekeys import key_findings, layout_findings
 from skyports_tf.task import TaskOverrides, read_tasks
 from skyports_tf.write import locked_tree, write_files
 
@@ -62,7 +62,7 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
         stacks = changed_stacks(request, out, merged, findings)
         spans = {demand.place: (demand.path, demand.span) for demand in demands}
         add_problems(stacks, request.config, findings, spans)
-        findings.add(*key_findings(out, stacks, request.config))
+        findings.add(*key_findings(out, stacks, request.config), *layout_findings(stacks, request.config))
         add_breaches(stacks, request, out, demands, findings)
         stop_on_errors(findings)
         compilation = render_compilation(out, stacks, request.config.catalog, told(findings))

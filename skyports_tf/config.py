@@ -12,7 +12,7 @@ from skyports_tf.backends import LOCAL, backend_findings, partial_config
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
-from skyports_tf.model import Protocol
+from skyports_tf.model import Layout, Protocol
 from skyports_tf.policy import NO_POLICY, Policy
 from skyports_tf.ports import PortError, PortRange, parse_port_range
 from skyports_tf.rulebook import read_policy
@@ -74,6 +74,7 @@ class Config:
     tags: Mapping[str, str] = field(default_factory=dict)
     backend_kind: str = LOCAL
     backend: Mapping[str, Any] = field(default_factory=dict)
+    layout: Layout = "separate"
     backend_config: tuple[str, ...] = ()
     migrate_state: bool = False
     terraform_binary: str | None = None
@@ -202,6 +203,7 @@ class _Reader:
             tags=given.get("tags", {}),
             backend_kind=backend_kind,
             backend=backend or {},
+            layout=given.get("layout", "separate"),
             backend_config=partial_config(path, given),
             terraform_binary=_binary_path(path, given.get("terraform", {}).get("binary")),
             sky_binary=_binary_path(path, given.get("skypilot", {}).get("binary")),

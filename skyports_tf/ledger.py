@@ -41,6 +41,7 @@ def ledger_text(stack: Stack) -> str:
         "mode": stack.mode,
         "name_on_cloud": stack.name_on_cloud,
         "ssh_sources": [str(source) for source in stack.ssh_sources],
+        **({"layout": stack.layout} if stack.layout != "separate" else {}),
     }
     lines = [f"  {_encode(name)}: {_encode(value)}" for name, value in head.items()]
     lines.append(f'  "tasks": {_array([_entry_text(entry) for entry in stack.entries], 2)}')
@@ -144,6 +145,8 @@ def _stack_of(document: Mapping[str, Any]) -> Stack:
         raise ValueError(f"version {document['version']} is not {LEDGER_VERSION}")
     if not is_cluster_name(document["cluster"]) or document["mode"] not in ("takeover", "attach"):
         raise ValueError("a name in it is none of ours")
+    if document.get("layout", "separate") not in ("separate", "grouped"):
+        raise ValueError(f"unknown layout {document['layout']!r}")
     entries = tuple(_entry_of(entry) for entry in document["tasks"])
     adopted = _mapping(document.get("adopted", {}))
     return Stack(
@@ -158,6 +161,7 @@ def _stack_of(document: Mapping[str, Any]) -> Stack:
         name_on_cloud=document["name_on_cloud"],
         adopted=adopted,
         imports={str(name): str(value) for name, value in _mapping(document.get("imports", {})).items()},
+        layout=document.get("layout", "separate"),
     )
 
 

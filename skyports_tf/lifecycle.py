@@ -8,10 +8,13 @@ there is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from skyports_tf.diagnostics import FindingsError, TerraformError
 from skyports_tf.model import Stack, StackPlan, StackStatus
+from skyports_tf.roots import stack_file
 from skyports_tf.running.changes import output_rules
 from skyports_tf.running.execution import (
     Execution,
@@ -22,11 +25,20 @@ from skyports_tf.running.execution import (
     execution_of,
     silent,
 )
-from skyports_tf.running.initialization import StackPaths
 from skyports_tf.running.migration import BackendMovedError
-from skyports_tf.running.plans import PLAN_FILE, apply_saved, empty_plan, make_plan, paths_of
+from skyports_tf.running.plans import (
+    PLAN_FILE,
+    apply_saved,
+    apply_together,
+    empty_plan,
+    make_plan,
+    make_plans,
+    paths_of,
+)
 from skyports_tf.running.repair import mend, repair
 from skyports_tf.running.saved import keep_shown
+from skyports_tf.running.scope import seen_in
+from skyports_tf.running.stale import drop_stale_outputs
 from skyports_tf.running.state import (
     never_applied,
     never_begun,
@@ -35,6 +47,7 @@ from skyports_tf.running.state import (
     read_port_resources,
     status_of,
 )
+from skyports_tf.running.stream import Record
 
 __all__ = [
     "PLAN_FILE",
@@ -43,23 +56,51 @@ __all__ = [
     "ProgressEvent",
     "RunSettings",
     "apply_plan",
+    "apply_plans",
     "close_ports",
     "plan_closed",
     "plan_stack",
+    "plan_stacks",
     "read_status",
+    "read_statuses",
 ]
 
 
 def plan_stack(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
-    """Plan what the stack's files ask for, and save the plan where it does anything."""
+    """Plan what the stack's files ask for, and save the plan where it does anything.
+
+    In a shared root module it is saved under a name of its own, for the caller alone.
+    """
     paths = paths_of(out, stack)
     if not stack.rules and never_begun(paths):
         return empty_plan(out, stack)
     with execution_of(out, stack, settings, progress) as execution:
         mend(execution)
         plan = make_plan(execution, out)
-        keep_shown(paths, plan)
+        if stack.layout == "separate":
+            keep_shown(paths, plan)
         return plan
+
+
+def plan_stacks(
+    out: str, stacks: Sequence[Stack], settings: RunSettings, progress: Progress = silent
+) -> tuple[StackPlan, ...]:
+    """Plan as `plan_stack` all of `stacks`, which share one root module, in one run of Terraform.
+
+    The plan is saved where `saved_plan` finds it.
+    """
+    first, *others = stacks
+    if first.layout == "separate":
+        return (plan_stack(out, first, settings, progress),)
+    if not any(stack.rules for stack in stacks) and all(never_begun(paths_of(out, s)) for s in stacks):
+        return tuple(empty_plan(out, stack) for stack in stacks)
+    with execution_of(out, first, settings, progress, others) as execution:
+        for view in execution.views:
+            if mend(view):
+                execution.reader.forget()
+        plans = make_plans(execution, out)
+        keep_shown(execution.paths, *plans)
+        return plans
 
 
 def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
@@ -70,7 +111,7 @@ def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progres
     if never_applied(paths_of(out, stack)):
         return empty_plan(out, stack)
     with execution_of(out, replace(stack, rules=(), packed=()), settings, progress) as execution:
-        if _knows_closed(execution.paths):
+        if _knows_closed(out, stack):
             return make_plan(execution, out, flags={"var": "closed=true"})
         # which the files may ask for no more
         ports = read_port_resources(execution)
@@ -86,7 +127,7 @@ def close_ports(out: str, stack: Stack, settings: RunSettings, progress: Progres
     if plan.plan_file is None or not plan.changes.close:
         return plan
     apply_plan(out, plan, settings, progress)
-    if not _knows_closed(paths_of(out, stack)):
+    if not _knows_closed(out, stack):
         # an apply of targets leaves the outputs as they were (Terraform 1.11)
         with execution_of(out, plan.stack, settings, progress) as execution:
             outputs = make_plan(execution, out, flags={"refresh_only": True})
@@ -106,33 +147,77 @@ def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progr
             record = apply_saved(execution, plan, "apply")
         except TerraformError as error:
             raise _explained(execution, error) from None
-        if plan.stack.imports:
-            from skyports_tf.recompile import finish_imports  # only after an adoption
+        return _applied_status(out, execution, record)
 
-            finish_imports(out, plan.stack)
-        outputs = record.outputs.values if record.outputs else read_outputs(execution)
-        status = status_of(plan.stack, output_rules(outputs), outputs)
-        return replace(status, warnings=execution.warnings(record))
+
+def apply_plans(
+    out: str, plans: Sequence[StackPlan], settings: RunSettings, progress: Progress = silent
+) -> tuple[StackStatus, ...]:
+    """Apply exactly the plan that was saved for stacks of one root module, as `apply_plan`.
+
+    `plans` are all parts of it, and may be of more stacks, of which it changes nothing.
+    """
+    first, *others = [plan.stack for plan in plans]
+    if not others:
+        return (apply_plan(out, plans[0], settings, progress),)
+    changing = [plan for plan in plans if plan.plan_file is not None]
+    if not changing:
+        return read_statuses(out, [first, *others], settings)
+    with execution_of(out, first, settings, progress, others) as execution:
+        try:
+            record = apply_together(execution, changing, "apply")
+        except TerraformError as error:
+            raise _explained(execution, error) from None
+        drop_stale_outputs(execution)
+        return tuple(_applied_status(out, view, part) for view, part in execution.told(record))
+
+
+def _applied_status(out: str, execution: Execution, record: Record) -> StackStatus:
+    """The status of a stack after the apply of `record`; what was taken over is noted as such."""
+    stack = execution.stack
+    if stack.imports:
+        from skyports_tf.recompile import finish_imports  # only after an adoption
+
+        finish_imports(out, stack)
+    if stack.layout == "separate" and record.outputs:
+        outputs = record.outputs.values
+    else:
+        drop_stale_outputs(execution)
+        outputs = read_outputs(execution)
+    status = status_of(stack, output_rules(outputs), outputs)
+    return replace(status, warnings=execution.warnings(record))
 
 
 def read_status(out: str, stack: Stack, settings: RunSettings) -> StackStatus:
     """The stack as its state has it; `unknown` with the reason where the state can't be read."""
-    if never_applied(paths_of(out, stack)):
-        return StackStatus(stack, "closed")
+    (status,) = read_statuses(out, [stack], settings)
+    return status
+
+
+def read_statuses(out: str, stacks: Sequence[Stack], settings: RunSettings) -> tuple[StackStatus, ...]:
+    """As `read_status`, of stacks that share one root module: its state is read once."""
+    first, *others = stacks
+    if never_applied(paths_of(out, first)):
+        return tuple(StackStatus(stack, "closed") for stack in stacks)
     try:
-        with execution_of(out, stack, settings, silent) as execution:
-            outputs = read_outputs(execution)
-            return status_of(stack, read_open_rules(execution, outputs), outputs)
+        with execution_of(out, first, settings, silent, others) as execution:
+            return tuple(map(_status_in, execution.views))
     except TerraformError as error:
-        return StackStatus(stack, "unknown", reason=_first_words(error))
+        reason = _first_words(error)
     except BackendMovedError as error:
-        return StackStatus(stack, "unknown", reason=str(error))
+        reason = str(error)
+    return tuple(StackStatus(stack, "unknown", reason=reason) for stack in stacks)
 
 
-def _knows_closed(paths: StackPaths) -> bool:
-    """Whether the files as they are know the variable: those of a stack that asks for no port do not."""
+def _status_in(execution: Execution) -> StackStatus:
+    outputs = read_outputs(execution)
+    return status_of(execution.stack, read_open_rules(execution, outputs), outputs)
+
+
+def _knows_closed(out: str, stack: Stack) -> bool:
+    """Whether the files as they are use the variable: those of a stack that asks for no port do not."""
     try:
-        return 'variable "closed"' in (paths.folder / "main.tf").read_text(encoding="utf-8")
+        return "var.closed" in Path(out, stack_file(stack, "main.tf")).read_text(encoding="utf-8")
     except OSError:
         return False
 
@@ -142,15 +227,16 @@ def _explained(execution: Execution, error: TerraformError) -> TerraformError:
 
     Where something is in the way, an earlier run has made it whose state was lost, or SkyPilot has.
     """
-    if not execution.failed_creations:
-        return error
+    failed = execution.failed_creations
+    views = [view for view in execution.views if seen_in(view.stack, failed)]
     try:
-        if repair(execution):
-            way_out = "what was made all the same is in the state now: run the same command again"
-            return TerraformError(replace(error.diagnostics[0], help=way_out), error.output)
+        mended = [repair(view) for view in views]
     except (TerraformError, FindingsError):
-        pass  # the first error is the one to tell
-    return error
+        return error  # the first error is the one to tell
+    if not any(mended):
+        return error
+    way_out = "what was made all the same is in the state now: run the same command again"
+    return TerraformError(replace(error.diagnostics[0], help=way_out), error.output)
 
 
 def _first_words(error: TerraformError) -> str:

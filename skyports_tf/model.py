@@ -6,18 +6,18 @@ Resolve turns the tasks of a document (documents.py) into `Stack`s; render turns
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.naming import folder_name
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source
 
 Protocol = Literal["tcp", "udp"]
 StackMode = Literal["takeover", "attach"]
+Layout = Literal["separate", "grouped"]
 StackState = Literal["open", "closed", "unknown"]
 
 #: Stands for a task file in the ledger entry of what `adopt` has found open.
@@ -103,7 +103,7 @@ class PackedRule:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One root module with one state: a cluster's ports at one place.
+    """A cluster's ports at one place: a root module with a state of its own, or a part of one (`layout`).
 
     `rules` say what opens, one range and one source each; `packed` are the rules as the cloud
     holds them; `names` are the names of its objects, by kind. `settings` are the
@@ -135,12 +135,17 @@ class Stack:
     launch_config: Mapping[str, Any] = field(default_factory=dict)
     adopted: Mapping[str, Any] = field(default_factory=dict)
     imports: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout = "separate"
 
     @property
     def directory(self) -> str:
         """The stack's folder under the out folder, made from checked names only."""
-        place = self.cloud if self.region is None else f"{self.cloud}-{folder_name(self.region)}"
-        return f"{self.cluster}/{place}"
+        return f"{self.cluster}/{self.place}"
+
+    @property
+    def place(self) -> str:
+        """Cloud and region, as the name of a folder."""
+        return self.cloud if self.region is None else f"{self.cloud}-{folder_name(self.region)}"
 
     @property
     def name(self) -> str:
@@ -153,14 +158,6 @@ class Stack:
         return bool(self.rules) or any(
             grant.closed for entry in self.entries for grant in (*entry.grants, *entry.retained)
         )
-
-
-def folder_name(text: str) -> str:
-    """`text` as the name of a folder: as it is where it is plain, else what is plain of it and a digest."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
-        return text
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80]
-    return f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +237,7 @@ class StackPlan:
     `ssh` is what opens for SSH beside the ports. `opening` are the addresses that go first, step by step,
     where one apply could close for a moment what stays wanted; `shown` is all that the plan does, as
     addresses and actions, and `files_digest` the SHA-256 of the configuration that it was made from.
+    `flags` are what `terraform plan` was given beside the user's own.
     """
 
     stack: Stack
@@ -253,6 +251,7 @@ class StackPlan:
     opening: tuple[tuple[str, ...], ...] = ()
     shown: tuple[tuple[str, str], ...] = ()
     files_digest: str = ""
+    flags: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

@@ -12,7 +12,7 @@ import re
 _CLUSTER_NAME = re.compile(r"[a-zA-Z]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?")
 _USER_HASH = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-]*")
 #: Folders of ours in the out folder, which no cluster may be called.
-RESERVED_NAMES = frozenset({"modules"})
+RESERVED_NAMES = frozenset({"groups", "modules"})
 #: The way out where the user hash is needed and unknown.
 USER_HASH_HELP = "set `user_hash` in the config or SKYPILOT_USER_ID; SkyPilot keeps it in ~/.sky/user_hash"
 
@@ -29,6 +29,14 @@ class NameTooLongError(ValueError):
 def is_cluster_name(text: str) -> bool:
     """Whether SkyPilot takes `text` as the display name of a cluster."""
     return _CLUSTER_NAME.fullmatch(text) is not None
+
+
+def folder_name(text: str) -> str:
+    """`text` as the name of a folder: as it is where it is plain, else what is plain of it and a digest."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        return text
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80]
+    return f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
 
 
 def is_user_hash(text: str) -> bool:

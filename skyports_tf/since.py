@@ -18,6 +18,7 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, ProgramMissingError
 from skyports_tf.ledger import LEDGER_NAME
 from skyports_tf.model import ADOPTED, Stack
+from skyports_tf.roots import root_of, stack_file
 from skyports_tf.tree import all_stacks
 
 #: The folder of a tree that holds the modules, one a cloud.
@@ -89,6 +90,7 @@ def affected_stacks(
         if stack.cloud in stale
         or changes.touch_folder(os.path.join(out, MODULES, stack.cloud))
         or changes.touch_folder(os.path.join(out, stack.directory))
+        or _touch_root(changes, out, stack)
         or not os.path.isfile(os.path.join(out, stack.directory, LEDGER_NAME))
         or any(
             changes.touch(os.path.join(base, entry.file)) for entry in stack.entries if entry.file != ADOPTED
@@ -129,6 +131,15 @@ def _asked_by(ledger: str) -> tuple[str, list[str]]:
         return str(document["name"]), sorted({str(task["file"]) for task in document["tasks"]})
     except (ValueError, KeyError, TypeError):
         return "", []
+
+
+def _touch_root(changes: Changes, out: str, stack: Stack) -> bool:
+    """Whether a root module that is shared has changed, but for the files of other stacks."""
+    if stack.layout == "separate":
+        return False
+    root = root_of(stack)
+    names = [f"{root}/main.tf", f"{root}/backend.tf", stack_file(stack, "main.tf")]
+    return any(changes.touch(path) for name in names if os.path.exists(path := os.path.join(out, name)))
 
 
 def _git(ref: str, folder: str, *arguments: str) -> str:

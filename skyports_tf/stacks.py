@@ -59,6 +59,7 @@ def build_stack(
         launch_config=fill_names(merge_configs([*by_setting.values()]), said) if rules else {},
         adopted=_facts(old, kept, held) if old and (rules or held) and old.mode == mode else {},
         imports=old.imports if old and rules else {},
+        layout=old.layout if old else config.layout,
     )
 
 

@@ -154,9 +154,12 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         """The state as it is kept, one JSON object on stdout; nothing where there is none."""
         return self._run("state pull")
 
-    def state_push(self, file: str) -> Run:
-        """Put the state of a file in the place of the one that is kept, whatever that one's lineage."""
-        return self._run("state push", file, force=IsFlagged)
+    def state_push(self, file: str, *, force: bool) -> Run:
+        """Put the state of a file in the place of the one that is kept.
+
+        Without `force`, that must be of the same lineage, and not newer.
+        """
+        return self._run("state push", file, force=IsFlagged if force else None)
 
     def state_list(self) -> Run:
         """The addresses in the state, one a line on stdout."""

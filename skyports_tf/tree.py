@@ -10,6 +10,7 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError, suggest
 from skyports_tf.ledger import LEDGER_NAME, read_stack
 from skyports_tf.model import Stack
 from skyports_tf.naming import is_cluster_name
+from skyports_tf.roots import GROUPS, relative_file, root_of, stack_file
 
 _GENERATED = ("*.tf", LEDGER_NAME)
 # so many clusters are named where one is not found
@@ -40,6 +41,15 @@ def directories_of_tree(out: str) -> Iterator[str]:
     return (directory for cluster in names for directory in _directories_of(out, cluster))
 
 
+def roots_of_groups(out: str) -> tuple[str, ...]:
+    """The folders of the root modules that several clusters share, sorted."""
+    try:
+        names = os.listdir(Path(out, GROUPS))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(f"{GROUPS}/{name}" for name in sorted(names))
+
+
 def all_stacks(out: str) -> tuple[Stack, ...]:
     """Every stack of the tree `out`, sorted by folder."""
     return tuple(stack for cluster in _clusters_of(out) for stack in stacks_of(out, cluster))
@@ -67,7 +77,11 @@ def find_stacks(out: str, names: Sequence[str]) -> tuple[Stack, ...]:
 def generated_files(out: str, stack: Stack) -> list[str]:
     """The names of the generated files in the folder of `stack`, as they are in the tree."""
     folder = Path(out, stack.directory)
-    return sorted(path.name for pattern in _GENERATED for path in folder.glob(pattern))
+    found = [path.name for pattern in _GENERATED for path in folder.glob(pattern)]
+    if stack.layout == "grouped":
+        shared = [stack_file(stack, name) for name in ("main.tf", "imports.tf")]
+        found += [relative_file(stack, path) for path in shared if os.path.isfile(os.path.join(out, path))]
+    return sorted(found)
 
 
 def _named(out: str, name: str) -> tuple[Stack, ...]:
@@ -81,6 +95,8 @@ def _named(out: str, name: str) -> tuple[Stack, ...]:
             continue
         if (folder / LEDGER_NAME).is_file():
             return (read_stack(out, relative),)
+        if relative.startswith(f"{GROUPS}/") and folder.is_dir():
+            return tuple(stack for stack in all_stacks(out) if root_of(stack) == relative)
         if "/" not in relative and folder.is_dir() and is_cluster_name(relative):
             return stacks_of(out, relative)
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -9,7 +10,7 @@ import click
 from skyports_tf.cli.configuration import answer_failures, session_config, time_now
 from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import TaskOptions, task_options, yes_option
-from skyports_tf.cli.plan import answer_json, answer_plan, has_changes, plan_all
+from skyports_tf.cli.plan import answer_json, answer_plan, plan_all
 from skyports_tf.cli.running import (
     Outcome,
     agree,
@@ -23,12 +24,14 @@ from skyports_tf.cli.saved import saved_json, saved_plans
 from skyports_tf.cli.tasks import compile_request, compiled_tree
 from skyports_tf.compiler import Compilation
 from skyports_tf.holding import claim_files
-from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
-from skyports_tf.model import StackPlan, StackStatus
+from skyports_tf.lifecycle import Progress, RunSettings, apply_plans
+from skyports_tf.model import Stack, StackPlan, StackStatus
 from skyports_tf.policing import refuse_breaches
 from skyports_tf.recompile import stamp_expiry
 from skyports_tf.report.status import status_text
 from skyports_tf.report.text import applied_text, plan_text
+from skyports_tf.roots import by_root
+from skyports_tf.running.plans import does_anything
 
 DECLINED = 1
 
@@ -102,14 +105,18 @@ def apply_all(
     session: Session, out: str, planned: Outcome[StackPlan], settings: RunSettings
 ) -> Outcome[tuple[StackPlan, StackStatus]]:
     """Apply what was planned, each stack with its deadlines begun; gives each with its status."""
+    plans = {plan.stack.directory: plan for plan in planned.results}
 
-    def step(plan: StackPlan, progress: Progress) -> tuple[StackPlan, StackStatus]:
-        heard = announced(progress, plan.stack, "apply") if has_changes(plan) else progress
+    def step(stacks: Sequence[Stack], progress: Progress) -> list[tuple[StackPlan, StackStatus]]:
+        members = [plans[stack.directory] for stack in stacks]
+        heard = announced(progress, stacks, "apply") if any(map(does_anything, members)) else progress
         # before anything opens, so that no port is left open without its deadline
-        begun = replace(plan, stack=stamp_expiry(out, plan.stack, time_now()))
-        return begun, apply_plan(out, begun, settings, heard)
+        begun = [replace(plan, stack=stamp_expiry(out, plan.stack, time_now())) for plan in members]
+        return list(zip(begun, apply_plans(out, begun, settings, heard), strict=True))
 
-    return run_each(session, planned.results, step)
+    applied = run_each(session, by_root(plan.stack for plan in planned.results), step)
+    done = {plan.stack.directory: (plan, status) for pairs in applied.results for plan, status in pairs}
+    return Outcome([done[name] for name in plans if name in done], applied.failures)
 
 
 def _finish(

@@ -26,12 +26,14 @@ from skyports_tf.cli.runoptions import parallel_option, since_option, terraform_
 from skyports_tf.cli.tasks import compile_request, compiled_tree
 from skyports_tf.compiler import Compilation
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.lifecycle import Progress, RunSettings, plan_stack
+from skyports_tf.lifecycle import Progress, RunSettings, plan_stacks
 from skyports_tf.model import GeneratedFile, Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
 from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.text import exposure_warnings, plan_text
+from skyports_tf.roots import by_root, root_name, root_of
 from skyports_tf.running.migration import BackendMovedError
+from skyports_tf.running.plans import does_anything
 from skyports_tf.running.saved import unreviewed
 from skyports_tf.write import write_files
 
@@ -94,7 +96,7 @@ def plan(
         return code
     if code:
         return code if planned.interrupted else 1
-    return CHANGES if any(has_changes(item) for item in planned.results) else 0
+    return CHANGES if any(does_anything(item) for item in planned.results) else 0
 
 
 def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
@@ -105,25 +107,28 @@ def plan_all(session: Session, compilation: Compilation, settings: RunSettings) 
     stacks = [item.stack for item in compilation.stacks]
 
     def plan_them(chosen: Sequence[Stack], used: RunSettings) -> Outcome[StackPlan]:
-        def step(stack: Stack, progress: Progress) -> StackPlan:
-            return plan_stack(compilation.out, stack, used, announced(progress, stack, "plan"))
+        def step(members: Sequence[Stack], progress: Progress) -> tuple[StackPlan, ...]:
+            return plan_stacks(compilation.out, members, used, announced(progress, members, "plan"))
 
-        return run_each(session, chosen, step)
+        return in_order(run_each(session, by_root(chosen), step), stacks)
 
     planned = plan_them(stacks, settings)
     moved = {error.stack for error in planned.failures if isinstance(error, BackendMovedError)}
     if not moved or planned.interrupted or not agree_to_move(session, planned.failures):
         return planned
-    again = plan_them([item for item in stacks if item.name in moved], replace(settings, migrate_state=True))
+    left = [item for item in stacks if moved & {item.name, root_name(root_of(item))}]
+    again = plan_them(left, replace(settings, migrate_state=True))
     plans = {item.stack.directory: item for item in (*planned.results, *again.results)}
     kept = [error for error in planned.failures if not isinstance(error, BackendMovedError)]
     ordered = [plans[item.directory] for item in stacks if item.directory in plans]
     return Outcome(ordered, [*kept, *again.failures])
 
 
-def has_changes(plan: StackPlan) -> bool:
-    """Whether Terraform has anything to do, be it to record an output."""
-    return plan.counts.any or plan.outputs_changed
+def in_order(planned: Outcome[tuple[StackPlan, ...]], stacks: Sequence[Stack]) -> Outcome[StackPlan]:
+    """What was planned by root modules, stack by stack in the order of `stacks`."""
+    plans = {plan.stack.directory: plan for members in planned.results for plan in members}
+    ordered = [plans[item.directory] for item in stacks if item.directory in plans]
+    return Outcome(ordered, planned.failures)
 
 
 def answer_plan(session: Session, compilation: Compilation, planned: Outcome[StackPlan]) -> None:

@@ -21,6 +21,7 @@ from skyports_tf.lifecycle import Progress, plan_stack, read_status
 from skyports_tf.model import GeneratedFile, Stack
 from skyports_tf.report.html import is_page, page_html, page_json, page_text
 from skyports_tf.report.page_stacks import PageStack
+from skyports_tf.roots import stack_file
 from skyports_tf.tree import find_stacks
 from skyports_tf.write import write_files
 
@@ -111,9 +112,9 @@ def _look(
 
 
 def _code(tree: str, stack: Stack) -> str | None:
-    """The stack's main.tf; None where it cannot be read."""
+    """What Terraform is told of the stack; None where it cannot be read."""
     try:
-        return Path(tree, stack.directory, _SHOWN).read_text(encoding="utf-8")
+        return Path(tree, stack_file(stack, _SHOWN)).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 

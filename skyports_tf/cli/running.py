@@ -24,6 +24,7 @@ from skyports_tf.diagnostics import (
 )
 from skyports_tf.lifecycle import Phase, Progress, ProgressEvent, RunSettings
 from skyports_tf.model import Stack
+from skyports_tf.roots import root_name, root_of
 from skyports_tf.running.child import interruption, watch_together
 from skyports_tf.running.migration import BackendMovedError
 
@@ -112,9 +113,14 @@ def _run_together(
     return Outcome(results, failures)
 
 
-def announced(progress: Progress, stack: Stack, phase: Phase) -> Progress:
-    """Tell at once which stack it is: Terraform keeps silent until its providers have started."""
-    progress(ProgressEvent(stack.name, phase, 0, None, ""))
+def announced(progress: Progress, stacks: Stack | Sequence[Stack], phase: Phase) -> Progress:
+    """Tell at once which stack it is, or which root module of several.
+
+    Terraform keeps silent until its providers have started.
+    """
+    members = (stacks,) if isinstance(stacks, Stack) else stacks
+    name = members[0].name if len(members) == 1 else root_name(root_of(members[0]))
+    progress(ProgressEvent(name, phase, 0, None, ""))
     return progress
 
 

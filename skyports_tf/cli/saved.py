@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from skyports_tf.cli.plan import has_changes
 from skyports_tf.cli.running import Outcome, filled
 from skyports_tf.config import Config
-from skyports_tf.diagnostics import Diagnostic, SkyportsError
-from skyports_tf.model import StackPlan
+from skyports_tf.diagnostics import Diagnostic, FindingsError, SkyportsError
+from skyports_tf.model import Stack, StackPlan
 from skyports_tf.report.json_output import kept_json, planned_json, tree_json
 from skyports_tf.report.text import exposure_warnings
-from skyports_tf.running.saved import saved_plan
+from skyports_tf.roots import root_of
+from skyports_tf.running.plans import does_anything
+from skyports_tf.running.saved import saved_directories, saved_plan
 from skyports_tf.tree import find_stacks, generated_files
 
 
@@ -22,15 +23,28 @@ def saved_plans(out: str, names: Sequence[str], config: Config) -> Outcome[Stack
     neither.
     """
     saved: Outcome[StackPlan] = Outcome()
-    for stack in find_stacks(out, names):
+    stacks = find_stacks(out, names)
+    chosen = {stack.directory for stack in stacks}
+    for stack in stacks:
         try:
+            _refuse_part(out, stack, chosen)
             plan = saved_plan(out, filled(stack, config))
         except SkyportsError as error:
             saved.failures.append(error)
             continue
-        if plan is not None and has_changes(plan):
+        if plan is not None and does_anything(plan):
             saved.results.append(plan)
     return saved
+
+
+def _refuse_part(out: str, stack: Stack, chosen: Collection[str]) -> None:
+    """Refuse a part of a plan that is of more stacks than were named: Terraform applies a plan as a whole."""
+    directories = saved_directories(out, stack)
+    others = sorted(set(directories) - set(chosen)) if stack.directory in directories else []
+    if others:
+        message = f"{stack.name}: its plan was saved together with that of {', '.join(others)}"
+        help_text = f"name {root_of(stack)}, which stands for them all, or plan {stack.cluster} alone"
+        raise FindingsError(Diagnostic("plan-shared", message, help=help_text))
 
 
 def saved_json(out: str, plans: Sequence[StackPlan], failures: Sequence[SkyportsError]) -> dict[str, object]:

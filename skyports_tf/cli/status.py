@@ -12,11 +12,12 @@ from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import run_settings
 from skyports_tf.cli.runoptions import backend_options
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.lifecycle import read_status
+from skyports_tf.lifecycle import read_statuses
 from skyports_tf.model import StackStatus
 from skyports_tf.report.endpoints import endpoint_lines, head_address, is_reachable, one_endpoint
 from skyports_tf.report.json_output import status_json
 from skyports_tf.report.status import status_text
+from skyports_tf.roots import by_root
 from skyports_tf.tree import find_stacks
 
 
@@ -51,7 +52,13 @@ def status(
     session.failure = _failure
     config = session_config(session)
     tree, settings = out or config.out, run_settings(config)
-    statuses = [read_status(tree, stack, settings) for stack in find_stacks(tree, clusters)]
+    stacks = find_stacks(tree, clusters)
+    found = {
+        status.stack.directory: status
+        for members in by_root(stacks)
+        for status in read_statuses(tree, members, settings)
+    }
+    statuses = [found[stack.directory] for stack in stacks]
     if flags:
         # SkyPilot takes port 0 as no port
         _print_address(clusters[0], statuses, flags[0], endpoint or None)

@@ -20,6 +20,7 @@ from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.endpoints import endpoints
 from skyports_tf.report.expiry import expiry_json
 from skyports_tf.report.rules import port_texts, stack_ports, task_files
+from skyports_tf.roots import relative_file
 from skyports_tf.running.changes import group_rules, stack_rules
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ def status_json(
 
 def compiled_json(compiled: CompiledStack) -> Json:
     """A stack of `compile`: what it is, its files relative to its folder, and whether they changed."""
-    prefix = f"{compiled.stack.directory}/"
-    files = sorted(item.path.removeprefix(prefix) for item in compiled.files if item.path.startswith(prefix))
+    files = sorted(relative_file(compiled.stack, item.path) for item in compiled.files)
     return {
         **_stack_json(compiled.stack),
         "files": files,

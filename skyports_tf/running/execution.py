@@ -5,29 +5,31 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack
+from skyports_tf.roots import root_name, root_of
 from skyports_tf.running.child import Signals, watch_signals
+from skyports_tf.running.creations import Creations
 from skyports_tf.running.initialization import (
     StackPaths,
     asks_to_move,
     lay_state_file,
     needs_init,
+    remove_repair_files,
     run_init,
 )
 from skyports_tf.running.migration import Following
+from skyports_tf.running.scope import RootReader, ScopedTerraform, TargetingTerraform, seen_by
 from skyports_tf.running.stream import Event, Record, Step
+from skyports_tf.running.turns import turn_in
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
-
-#: Files that stand in a stack's folder for the moment of a repair.
-REPAIR_FILES: Final = ("skyports_repair.tf", "skyports_repair_override.tf")
 
 Phase = Literal["init", "probe", "plan", "apply", "destroy", "verify"]
 
@@ -72,55 +74,30 @@ class ProgressEvent:
 Progress: TypeAlias = Callable[[ProgressEvent], None]
 
 
-def remove_repair_files(folder: Path) -> None:
-    """Remove from a stack's folder what a repair has put there, or one that was killed has left."""
-    for name in REPAIR_FILES:
-        (folder / name).unlink(missing_ok=True)
-
-
 def silent(event: ProgressEvent) -> None:
     """A `Progress` that tells nobody."""
 
 
-class Creations:
-    """What Terraform is making right now, and what it failed to make.
+class Execution:
+    """A root module's Terraform, and a caller who hears of its progress.
 
-    Terraform stops its providers on SIGINT, and these drop the calls under way: what the cloud
-    has made by then is in no state, and in the way of the next apply (Terraform 1.11 with the
-    AWS provider 5.100: "InvalidPermission.Duplicate"). So a signal waits for a quiet moment.
+    Of one stack it tells as if the root module were the stack's alone. Of several that share one,
+    `views` gives the same for each.
     """
 
-    def __init__(self) -> None:
-        self.failed: list[str] = []
-        self._open: set[str] = set()
-        self._moved = False
-
-    def hear(self, step: Step) -> None:
-        """Follow one step of the stream."""
-        if step.action != "create":
-            return
-        self._moved = True
-        if step.phase == "start":
-            self._open.add(step.resource.address)
-        elif step.phase != "progress":
-            self._open.discard(step.resource.address)
-        if step.phase == "errored":
-            self.failed.append(step.resource.address)
-
-    def is_busy(self) -> bool:
-        """Whether anything is being made, or was since the last question."""
-        moved, self._moved = self._moved, False
-        return moved or bool(self._open)
-
-
-class Execution:
-    """A stack's Terraform, and a caller who hears of its progress."""
-
     def __init__(
-        self, stack: Stack, paths: StackPaths, settings: RunSettings, progress: Progress, signals: Signals
+        self,
+        out: str,
+        stacks: Sequence[Stack],
+        settings: RunSettings,
+        progress: Progress,
+        signals: Signals,
     ) -> None:
-        self.stack = stack
-        self.paths = paths
+        self.stacks = tuple(stacks)
+        self.stack = stack = self.stacks[0]
+        self.name = stack.name if len(self.stacks) == 1 else root_name(root_of(stack))
+        self.paths = StackPaths.of(out, stack, os.environ)
+        self._out = out
         self.catalog = settings.catalog
         self.step = ""
         self._lock_timeout = None if settings.lock_timeout in _NO_TIMEOUT else settings.lock_timeout
@@ -133,8 +110,37 @@ class Execution:
         self._creations = Creations()
         signals.on_stop, signals.is_busy = self._tell_stop, self._creations.is_busy
         program = find_program(settings.binary, os.environ)
-        self.terraform = Terraform(program, paths.folder, os.environ, signals)
-        self.terraform.backend_config = settings.backend_config
+        self.root = Terraform(program, self.paths.folder, os.environ, signals)
+        self.root.backend_config = settings.backend_config
+        self.reader = RootReader(self.root)
+        self.terraform = self._terraform_of(self.stacks)
+
+    def _terraform_of(self, stacks: Sequence[Stack]) -> Terraform:
+        if self.stack.layout == "separate":
+            return self.root
+        if len(stacks) > 1:
+            return TargetingTerraform(self.root, stacks)
+        return ScopedTerraform(self.root, stacks[0])
+
+    @property
+    def views(self) -> tuple[Execution, ...]:
+        """An execution for each of the stacks; what these read of the root is read once."""
+        if len(self.stacks) == 1:
+            return (self,)
+        return tuple(self._view(stack) for stack in self.stacks)
+
+    def told(self, record: Record) -> list[tuple[Execution, Record]]:
+        """What a run has said of each of the stacks, with its view."""
+        if len(self.stacks) == 1:
+            return [(self, record)]
+        return [(view, seen_by(view.stack, record)) for view in self.views]
+
+    def _view(self, stack: Stack) -> Execution:
+        view = copy(self)
+        view.stacks, view.stack = (stack,), stack
+        view.paths = StackPaths.of(self._out, stack, os.environ)
+        view.terraform = ScopedTerraform(self.root, stack, self.reader)
+        return view
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -144,11 +150,11 @@ class Execution:
     def tell(self, phase: Phase, message: str, done: int = 0, total: int | None = None) -> None:
         """Tell the caller how far the stack is."""
         self._phase = phase
-        self._progress(ProgressEvent(self.stack.name, phase, done, total, message, self.step))
+        self._progress(ProgressEvent(self.name, phase, done, total, message, self.step))
 
     def prepare(self) -> None:
         """Run `terraform init` where it is needed. Raises `TerraformError` where it fails."""
-        if needs_init(self.paths, self.terraform):
+        if needs_init(self.paths, self.root):
             self._init()
 
     def stream(
@@ -192,7 +198,7 @@ class Execution:
         """Wait, but for a signal: then raise `InterruptedRunError`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self._signals.check(self.stack.name)
+            self._signals.check(self.name)
             time.sleep(min(_POLL_SECONDS, seconds))
 
     @property
@@ -213,7 +219,7 @@ class Execution:
 
     def failure(self, run: Run) -> TerraformError:
         """The error of a run, with Terraform's own words."""
-        message = f"{self.stack.name}: terraform {run.command} failed"
+        message = f"{self.name}: terraform {run.command} failed"
         return TerraformError(Diagnostic("terraform-failed", message), run.words)
 
     def warnings(self, record: Record) -> tuple[Diagnostic, ...]:
@@ -221,7 +227,7 @@ class Execution:
         return tuple(
             Diagnostic(
                 "terraform-warning",
-                f"{self.stack.name}: {warning.summary}",
+                f"{self.name}: {warning.summary}",
                 help=" ".join(warning.detail.split()) or None,
                 severity="warning",
             )
@@ -235,12 +241,10 @@ class Execution:
         self._initialized = True
         self.tell("init", "Preparing providers and backend")
         flags: dict[str, Flag] = {"lock_timeout": self._lock_timeout}
-        run = self._ended(run_init(self.paths, self.terraform, **flags))
+        run = self._ended(run_init(self.paths, self.root, **flags))
         if asks_to_move(run):
             self.tell("init", "Looking where the state is")
-            move = Following(
-                self.paths, self.terraform, self.stack.name, self._succeeded, self._migrate_state, flags
-            )
+            move = Following(self.paths, self.root, self.name, self._succeeded, self._migrate_state, flags)
             run = move.follow()
         self._succeeded(run)
 
@@ -251,7 +255,7 @@ class Execution:
         return run
 
     def _ended(self, run: Run) -> Run:
-        doing = f"{self.stack.name}: terraform {run.command}"
+        doing = f"{self.name}: terraform {run.command}"
         if self._creations.failed:
             self._signals.check(doing, f"what was being made may exist: {', '.join(self._creations.failed)}")
         self._signals.check(doing)
@@ -273,18 +277,24 @@ class Execution:
 
 
 @contextmanager
-def execution_of(out: str, stack: Stack, settings: RunSettings, progress: Progress) -> Iterator[Execution]:
+def execution_of(
+    out: str, stack: Stack, settings: RunSettings, progress: Progress, others: Sequence[Stack] = ()
+) -> Iterator[Execution]:
     """A stack's execution, prepared; signals are watched until the block ends.
 
-    Raises `FindingsError` where the stack's folder does not exist, `ProgramMissingError` where
+    `others` are more stacks of the same root module. Of one root module, one thread has an execution at
+    a time. Raises `FindingsError` where the stack's folder does not exist, `ProgramMissingError` where
     there is no Terraform, `TerraformError` where init fails.
     """
-    paths = StackPaths.of(out, stack, os.environ)
-    if not paths.folder.is_dir():
+    stacks, root = (stack, *others), root_of(stack)
+    folder = StackPaths.of(out, stack, os.environ).folder
+    if not folder.is_dir():
         message = f"the folder of stack {stack.name} does not exist"
-        raise FindingsError(Diagnostic("stack-missing", message, path=f"{out}/{stack.directory}"))
-    remove_repair_files(paths.folder)
-    with watch_signals(stack.name) as signals:
-        execution = Execution(stack, paths, settings, progress, signals)
+        raise FindingsError(Diagnostic("stack-missing", message, path=f"{out}/{root}"))
+    name = stack.name if not others else root_name(root)
+    with turn_in(folder), watch_signals(name) as signals:
+        for item in stacks:
+            remove_repair_files(folder, item)
+        execution = Execution(out, stacks, settings, progress, signals)
         execution.prepare()
         yield execution

@@ -22,6 +22,7 @@ from skyports_tf.backends import LOCAL
 from skyports_tf.cache import cache_folder
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import Stack
+from skyports_tf.roots import CLUSTER_ENDING, LONE_MODULE, module_of, root_of
 from skyports_tf.terraform import Flag, Run, Terraform
 
 MARK = "skyports.init"
@@ -36,19 +37,28 @@ _FETCHED = re.compile(rb"^\s*(?:source|version|required_version)\s*= \".*$", re.
 
 @dataclass(frozen=True, slots=True)
 class StackPaths:
-    """The folders of a stack: the tree, its own folder in it, and Terraform's data folder."""
+    """The folders of a stack: the tree, its root module's in it, and Terraform's data folder.
+
+    `module` is what the stack is called in its root module.
+    """
 
     out: Path
     folder: Path
     data: Path
     cloud: str
+    module: str
 
     @classmethod
     def of(cls, out: str, stack: Stack, environment: Mapping[str, str]) -> StackPaths:
         """The paths of `stack` under `out`, all absolute."""
         root = Path(out).absolute()
-        folder = root / stack.directory
-        return cls(root, folder, folder / (environment.get("TF_DATA_DIR") or ".terraform"), stack.cloud)
+        folder = root / root_of(stack)
+        data = folder / (environment.get("TF_DATA_DIR") or ".terraform")
+        return cls(root, folder, data, stack.cloud, module_of(stack))
+
+    def mark(self, name: str) -> Path:
+        """A mark of ours that tells something of the stack, in the data folder."""
+        return self.data / (name if self.module == LONE_MODULE else f"{name}.{self.module}")
 
 
 def needs_init(paths: StackPaths, terraform: Terraform) -> bool:
@@ -104,6 +114,18 @@ def lay_state_file(paths: StackPaths) -> None:
             (paths.folder / STATE_FILE).touch()
 
 
+def repair_files(stack: Stack) -> tuple[str, str]:
+    """Files that stand in the folder of a stack's root module for the moment of a repair."""
+    name = "skyports_repair" if stack.layout == "separate" else f"skyports_repair.{module_of(stack)}"
+    return f"{name}.tf", f"{name}_override.tf"
+
+
+def remove_repair_files(folder: Path, stack: Stack) -> None:
+    """Remove what a repair of the stack has put there, or one that was killed has left."""
+    for name in repair_files(stack):
+        (folder / name).unlink(missing_ok=True)
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Raise `FindingsError` where the folder cannot be written to."""
@@ -126,6 +148,9 @@ def _init_inputs(paths: StackPaths, terraform: Terraform) -> Iterator[bytes]:
     yield "\0".join(terraform.program.argv).encode("utf-8", "surrogateescape")
     yield _content(paths.folder / "backend.tf")
     yield from _FETCHED.findall(_content(paths.folder / "main.tf"))
+    # init installs modules, also those of the tree, each by its name
+    for path in sorted(paths.folder.glob(f"*{CLUSTER_ENDING}")):
+        yield path.name.encode("utf-8", "surrogateescape")
     yield _content(paths.out / "modules" / paths.cloud / "versions.tf")
     yield _content(paths.folder / LOCK_FILE)
     yield _content(_cli_config(terraform.environment))

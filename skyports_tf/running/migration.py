@@ -123,7 +123,7 @@ class Following:
             file = Path(room, STATE_FILE)
             file.touch(mode=0o600)
             file.write_text(here.text, encoding="utf-8")
-            self.ended(self.terraform.state_push(str(file)))
+            self.ended(self.terraform.state_push(str(file), force=True))
 
     def _conflict(self, old: Mapping[str, Any], why: str) -> Diagnostic:
         message = f"{self.name}: its state in the backend {old.get('type', LOCAL)!r} cannot move: {why}"

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
+from skyports_tf.roots import root_of
 from skyports_tf.running.initialization import StackPaths, writing
 from skyports_tf.running.plans import PLAN_FILE, SHOWN_FILE
 
@@ -23,33 +24,41 @@ _VERSION: Final = 1
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
-def keep_shown(paths: StackPaths, plan: StackPlan) -> None:
-    """Keep beside the saved plan what it was shown to do; of an empty plan, nothing is kept.
+def keep_shown(paths: StackPaths, *plans: StackPlan) -> None:
+    """Keep beside the saved plan what it was shown to do, stack by stack; of an empty plan, nothing is kept.
 
     Raises `FindingsError` where the folder cannot be written to.
     """
     path = paths.folder / SHOWN_FILE
     with writing(paths.folder):
-        if plan.plan_digest is None:
+        parts = [
+            {"fingerprint": plan_fingerprint(plan), **_document(plan)}
+            for plan in plans
+            if plan.plan_digest is not None
+        ]
+        if not parts:
             path.unlink(missing_ok=True)
             return
-        document = {"version": _VERSION, "fingerprint": plan_fingerprint(plan), **_document(plan)}
+        is_shared = plans[0].stack.layout == "grouped"
+        document = {"version": _VERSION, **({"stacks": parts} if is_shared else parts[0])}
         temporary = path.with_name(f".{path.name}")
         temporary.write_text(f"{json.dumps(document, indent=2)}\n", encoding="utf-8")
         temporary.replace(path)
 
 
 def saved_plan(out: str, stack: Stack) -> StackPlan | None:
-    """The plan that was saved for `stack`, as it was shown; None where none is saved.
+    """The plan that was saved for `stack`, as it was shown; None where none is saved, or none of it is its.
 
     Raises `FindingsError` where the plan file is not the one that was shown, or cannot be told.
     """
-    folder = Path(out, stack.directory)
+    folder = Path(out, root_of(stack))
     file = folder / PLAN_FILE
     if not file.is_file():
         return None
     try:
-        document = json.loads((folder / SHOWN_FILE).read_text(encoding="utf-8"))
+        document = _part_of(json.loads((folder / SHOWN_FILE).read_text(encoding="utf-8")), stack)
+        if document is None:
+            return None
         plan = _plan_of(document, stack, str(file))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         cause = "what it does was not kept beside it"
@@ -57,6 +66,24 @@ def saved_plan(out: str, stack: Stack) -> StackPlan | None:
     if hashlib.sha256(file.read_bytes()).hexdigest() != plan.plan_digest:
         raise FindingsError(_replaced(stack, str(file), "another plan was saved since this one was shown"))
     return plan
+
+
+def saved_directories(out: str, stack: Stack) -> tuple[str, ...]:
+    """The folders of all stacks that the plan which was saved for `stack` is of; none where none is saved."""
+    try:
+        shown = Path(out, root_of(stack), SHOWN_FILE).read_text(encoding="utf-8")
+        document = json.loads(shown)
+        return tuple(str(part["stack"]) for part in document.get("stacks", [document]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+def _part_of(document: Mapping[str, Any], stack: Stack) -> Mapping[str, Any] | None:
+    """What was kept of the plan of one stack."""
+    if document["version"] != _VERSION:
+        raise ValueError("it is of another version")
+    parts: Sequence[Mapping[str, Any]] = document.get("stacks", [document])
+    return next((part for part in parts if part["stack"] == stack.directory), None)
 
 
 def plan_fingerprint(plan: StackPlan) -> str:
@@ -86,7 +113,7 @@ def unreviewed(plans: Iterable[StackPlan], reviewed: Path) -> list[Diagnostic]:
     for plan in plans:
         if plan.plan_digest is None:
             continue
-        known = _reviewed_fingerprint(reviewed / plan.stack.directory / SHOWN_FILE)
+        known = _reviewed_fingerprint(reviewed / root_of(plan.stack) / SHOWN_FILE, plan.stack)
         if known != plan_fingerprint(plan):
             cause = (
                 "nobody reviewed this plan" if known is None else "the plan is not the one that was reviewed"
@@ -102,12 +129,12 @@ def unreviewed(plans: Iterable[StackPlan], reviewed: Path) -> list[Diagnostic]:
     return findings
 
 
-def _reviewed_fingerprint(path: Path) -> str | None:
+def _reviewed_fingerprint(path: Path, stack: Stack) -> str | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
+        part = _part_of(json.loads(path.read_text(encoding="utf-8")), stack)
+        return str(part["fingerprint"]) if part else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return str(found)
 
 
 def _words(rule: PortRule) -> list[Any]:
@@ -129,8 +156,6 @@ def _document(plan: StackPlan) -> dict[str, Any]:
 
 
 def _plan_of(document: Mapping[str, Any], stack: Stack, plan_file: str) -> StackPlan:
-    if document["version"] != _VERSION or document["stack"] != stack.directory:
-        raise ValueError("it is of another stack")
     changes = document["changes"]
     return StackPlan(
         stack,

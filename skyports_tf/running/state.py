@@ -63,17 +63,17 @@ def mark_unfinished(paths: StackPaths) -> None:
     """Note that the resources may be ahead of the outputs. Raises `FindingsError` where that fails."""
     with writing(paths.data):
         paths.data.mkdir(exist_ok=True)
-        (paths.data / _MARK).touch()
+        paths.mark(_MARK).touch()
 
 
 def mark_finished(paths: StackPaths) -> None:
     """Note that the outputs tell the truth."""
-    (paths.data / _MARK).unlink(missing_ok=True)
+    paths.mark(_MARK).unlink(missing_ok=True)
 
 
 def is_unfinished(paths: StackPaths) -> bool:
     """Whether an apply was begun from here that has not gone through."""
-    return (paths.data / _MARK).exists()
+    return paths.mark(_MARK).exists()
 
 
 def read_outputs(execution: Execution) -> dict[str, Any]:

@@ -26,12 +26,11 @@ from skyports_tf.reach import meet
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.initialization import writing
 from skyports_tf.running.moves import PlanFacts, PortMove, changed_rules, needs_order, port_moves
+from skyports_tf.running.scope import quiet
 from skyports_tf.running.stream import Record
 from skyports_tf.sources import SourceError, SourceKind, parse_source
-from skyports_tf.terraform import Flag, Run
+from skyports_tf.terraform import Flag
 
-#: Terraform's words for what `-target` does, which is what we want.
-_TARGETING = frozenset({"Resource targeting is in effect", "Applied changes may be incomplete"})
 _NO_CHANGE = frozenset({"noop", "read"})
 
 
@@ -149,21 +148,40 @@ def _apply_step(execution: Execution, plan: StackPlan, phase: Phase, number: int
     execution.step = f"step {number} of {plan.steps}"
     execution.tell(phase, "Opening first" if targets else "Closing the rest", done, total)
     flags: dict[str, Flag] = {**execution.flags, "target": list(targets) or None}
-    terraform = execution.terraform
     with drafted(execution.paths.folder) as draft:
         made = execution.stream(
             phase,
-            lambda hear: _quiet(terraform.plan(on_event=hear, out=draft.name, **flags)),
+            lambda hear: quiet(execution.terraform.plan(on_event=hear, out=draft.name, **flags)),
             total,
             done=done,
         )
-        _check_step(made.record, draft, plan, targets)
-        run = execution.stream(
-            phase,
-            lambda hear: _quiet(terraform.apply(draft.name, on_event=hear, **execution.flags)),
-            total,
-            done=done,
+        _check_step(execution, made.record, plan, (draft, targets))
+        return _apply_draft(execution, draft, phase, (total, done))
+
+
+def apply_anew(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
+    """Plan once more, as `plan` was made, and apply it: the state has changed since, by another stack of it.
+
+    Raises `FindingsError` where it would do what the plan that was shown does not.
+    """
+    flags: dict[str, Flag] = {**execution.flags, **plan.flags}
+    total = plan.counts.create + plan.counts.update + plan.counts.delete
+    with drafted(execution.paths.folder) as draft:
+        made = execution.stream(
+            "plan", lambda hear: quiet(execution.terraform.plan(on_event=hear, out=draft.name, **flags))
         )
+        _check_step(execution, made.record, plan, (draft, ()))
+        return _apply_draft(execution, draft, phase, (total, 0))
+
+
+def _apply_draft(execution: Execution, draft: Path, phase: Phase, counts: tuple[int, int]) -> Record:
+    total, done = counts
+    run = execution.stream(
+        phase,
+        lambda hear: quiet(execution.terraform.apply(draft.name, on_event=hear, **execution.flags)),
+        total,
+        done=done,
+    )
     return run.record
 
 
@@ -172,19 +190,16 @@ def _made(plan: StackPlan, targets: set[str]) -> int:
     return sum(2 if action == "replace" else 1 for name, action in plan.shown if name in targets)
 
 
-def _check_step(record: Record, draft: Path, plan: StackPlan, targets: tuple[str, ...]) -> None:
+def _check_step(
+    execution: Execution, record: Record, plan: StackPlan, step: tuple[Path, tuple[str, ...]]
+) -> None:
+    draft, targets = step
     more = set(shown_changes(record)) - set(plan.shown)
     early = {change.resource.address for change in changed_rules(record)} - set(targets) if targets else set()
     if not more and not early and files_digest(draft) == plan.files_digest:
         return
     names = ", ".join(sorted({*(name for name, _ in more), *early}))
     cause = f"{names} would change, too" if names else "its files have changed"
-    message = f"{plan.stack.name}: the plan is no longer the one that was shown: {cause}"
+    message = f"{execution.name}: the plan is no longer the one that was shown: {cause}"
     help_text = "plan again; what has opened so far stays open, and nothing was closed"
     raise FindingsError(Diagnostic("plan-replaced", message, path=plan.plan_file, help=help_text))
-
-
-def _quiet(run: Run) -> Run:
-    """The run without Terraform's warnings of `-target`."""
-    said = tuple(message for message in run.record.messages if message.summary not in _TARGETING)
-    return replace(run, record=replace(run.record, messages=said))

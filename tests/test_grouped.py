@@ -1,0 +1,204 @@
+"""`layout: grouped`: many clusters of one place in one root module, each of them handled alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skyports_tf.ledger import read_stack
+from skyports_tf.lifecycle import RunSettings, close_ports, read_status
+from tests.support.command_line import call
+from tests.support.local_aws import MotoServer, ec2
+from tests.support.project import Project
+
+PLACE = "aws-us-east-1"
+RED = "module.red-one-x91bc1761"
+CONFIG = "user_hash: a1b2c3d4\nlayout: grouped\nsources: [10.0.0.0/8]\nssh_sources: [10.0.0.0/8]\n"
+
+
+@pytest.fixture
+def fleet(aws: MotoServer, tmp_path: Path) -> Project:
+    """Three clusters of one place in one root module, applied; each has two ports."""
+    project = Project(tmp_path)
+    project.config(CONFIG)
+    for name in ("blue", "green", "red.one"):
+        project.task("[7000, 8888]", name=name, file=f"tasks/{name}.yaml")
+    answer = call(tmp_path, "apply", "-y", "tasks")
+    assert answer.code == 0, answer.err
+    return project
+
+
+def groups(aws: MotoServer) -> dict[str, set[int]]:
+    """The groups of clusters in the cloud, each with the ports of its rules, SSH left out."""
+    client = ec2(aws.url)
+    found = client.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["sky-sg-*"]}])
+    return {
+        group["GroupName"].removeprefix("sky-sg-"): {
+            rule["FromPort"] for rule in group["IpPermissions"] if rule.get("FromPort", 22) != 22
+        }
+        for group in found["SecurityGroups"]
+    }
+
+
+def root(project: Project) -> Path:
+    return project.folder / "infra" / "groups" / PLACE
+
+
+def state(project: Project) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((root(project) / "terraform.tfstate").read_text(encoding="utf-8"))
+    return found
+
+
+def held(project: Project) -> dict[str, int]:
+    """How many objects each module holds in the shared state."""
+    counts: dict[str, int] = {}
+    for item in state(project)["resources"]:
+        if item["mode"] == "managed":
+            counts[item["module"]] = counts.get(item["module"], 0) + len(item["instances"])
+    return counts
+
+
+def test_one_run_of_terraform_opens_the_ports_of_all(fleet: Project, aws: MotoServer) -> None:
+    assert groups(aws) == {"blue": {7000, 8888}, "green": {7000, 8888}, "red.one": {7000, 8888}}
+    assert sorted(held(fleet)) == ["module.blue", "module.green", RED]
+    again = call(fleet.folder, "plan", "--detailed-exitcode", "tasks")
+    assert (again.code, again.out.count("no changes")) == (0, 3), again.out
+
+
+def test_status_tells_each_cluster_from_the_one_state(fleet: Project) -> None:
+    stacks = call(fleet.folder, "status", "--json").json["stacks"]
+    assert [(item["cluster"], item["state"], item["ports"]) for item in stacks] == [
+        (name, "open", ["7000", "8888"]) for name in ("blue", "green", "red.one")
+    ]
+
+
+def test_an_edit_of_one_cluster_touches_no_other(fleet: Project, aws: MotoServer) -> None:
+    before = modules(fleet)
+    fleet.task("[8888, 9000-9005]", name="green", file="tasks/green.yaml")
+    planned = call(fleet.folder, "plan", "tasks/green.yaml", "--json").json["stacks"]
+    assert [item["terraform"] for item in planned] == [{"create": 1, "update": 0, "delete": 1}]
+    assert call(fleet.folder, "apply", "-y", "tasks/green.yaml").code == 0
+    assert groups(aws) == {"blue": {7000, 8888}, "green": {8888, 9000}, "red.one": {7000, 8888}}
+    assert untouched(before, modules(fleet)) == {"module.blue", RED}
+
+
+def test_destroying_one_cluster_touches_no_other(fleet: Project, aws: MotoServer) -> None:
+    before = modules(fleet)
+    answer = call(fleet.folder, "destroy", "-y", "green", "--json")
+    assert answer.code == 0, answer.err
+    (closed,) = answer.json["stacks"]
+    assert (closed["cluster"], closed["verified_empty"]) == ("green", True)
+    assert groups(aws) == {"blue": {7000, 8888}, "red.one": {7000, 8888}}
+    assert untouched(before, modules(fleet)) == {"module.blue", RED}
+    assert sorted(state(fleet)["outputs"]) == ["blue", RED.removeprefix("module.")]
+    planned = call(fleet.folder, "plan", "tasks", "--json").json["stacks"]
+    assert [item["terraform"]["create"] for item in planned] == [0, 7, 0]
+
+
+def test_a_cluster_that_asks_for_no_port_leaves_the_root_module(fleet: Project, aws: MotoServer) -> None:
+    fleet.task("[]", name="green", file="tasks/green.yaml")
+    answer = call(fleet.folder, "apply", "-y", "tasks")
+    assert answer.code == 0, answer.err
+    assert groups(aws) == {"blue": {7000, 8888}, "red.one": {7000, 8888}}
+    assert sorted(state(fleet)["outputs"]) == ["blue", RED.removeprefix("module.")]
+    assert not (root(fleet) / "green.cluster.tf").exists()
+    assert call(fleet.folder, "plan", "--detailed-exitcode", "tasks").code == 0
+
+
+def test_a_saved_plan_of_several_is_applied_as_a_whole(fleet: Project, aws: MotoServer) -> None:
+    for name in ("blue", "green"):
+        fleet.task("[8888]", name=name, file=f"tasks/{name}.yaml")
+    assert call(fleet.folder, "plan", "tasks").code == 0
+    part = call(fleet.folder, "apply", "-y", "--saved", "blue")
+    assert part.code == 1
+    assert (
+        "error[plan-shared]: blue-aws-us-east-1: its plan was saved together with that of green" in part.err
+    )
+    whole = call(fleet.folder, "apply", "-y", "--saved", f"infra/groups/{PLACE}", "--json")
+    assert whole.code == 0, whole.err
+    assert [item["cluster"] for item in whole.json["stacks"]] == ["blue", "green"]
+    assert groups(aws) == {"blue": {8888}, "green": {8888}, "red.one": {7000, 8888}}
+
+
+def test_a_plan_that_does_more_than_was_reviewed_is_refused(fleet: Project, tmp_path: Path) -> None:
+    fleet.task("[8888]", name="blue", file="tasks/blue.yaml")
+    assert call(fleet.folder, "plan", "tasks").code == 0
+    reviewed = tmp_path / "reviewed"
+    shutil.copytree(fleet.folder / "infra", reviewed)
+    assert call(fleet.folder, "plan", "tasks", "--reviewed", str(reviewed)).code == 0
+    fleet.task("[8888]", name="green", file="tasks/green.yaml")
+    refused = call(fleet.folder, "plan", "tasks", "--reviewed", str(reviewed))
+    assert refused.code == 1
+    assert "error[plan-unreviewed]: green-aws-us-east-1: nobody reviewed this plan" in refused.err
+    assert "blue" not in refused.err
+
+
+def test_drift_of_one_cluster_is_told_of_that_cluster(fleet: Project, aws: MotoServer) -> None:
+    client = ec2(aws.url)
+    (group,) = client.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["sky-sg-green"]}])[
+        "SecurityGroups"
+    ]
+    (rule,) = [item for item in group["IpPermissions"] if item.get("FromPort") == 7000]
+    client.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
+    stacks = call(fleet.folder, "drift", "--json").json["stacks"]
+    assert [(item["cluster"], item["state"]) for item in stacks] == [
+        ("blue", "in_sync"),
+        ("green", "drifted"),
+        ("red.one", "in_sync"),
+    ]
+    assert [rule["from_port"] for rule in stacks[1]["changes"]["close"]] == [7000]
+
+
+def test_ports_of_one_cluster_close_and_its_group_stays(fleet: Project, aws: MotoServer) -> None:
+    before = modules(fleet)
+    stack = read_stack(str(fleet.folder / "infra"), f"green/{PLACE}")
+    plan = close_ports(str(fleet.folder / "infra"), stack, RunSettings())
+    assert [rule.from_port for rule in plan.changes.close] == [7000, 8888]
+    assert groups(aws) == {"blue": {7000, 8888}, "green": set(), "red.one": {7000, 8888}}
+    assert untouched(before, modules(fleet)) == {"module.blue", RED}
+    assert read_status(str(fleet.folder / "infra"), stack, RunSettings()).rules == ()
+
+
+def test_what_an_interrupted_apply_left_is_taken_into_the_shared_state(
+    fleet: Project, aws: MotoServer
+) -> None:
+    whole = state(fleet)
+    lost = {**whole, "serial": whole["serial"] + 1}
+    lost["resources"] = [item for item in whole["resources"] if item["module"] != "module.green"]
+    (root(fleet) / "terraform.tfstate").write_text(json.dumps(lost), encoding="utf-8")
+    (root(fleet) / ".terraform" / "skyports.unfinished.green").touch()
+    answer = call(fleet.folder, "plan", "tasks", "--json")
+    assert answer.code == 0, answer.err
+    assert [item["terraform"]["create"] for item in answer.json["stacks"]] == [0, 0, 0]
+    assert held(fleet) == {"module.blue": 7, "module.green": 7, RED: 7}
+    assert call(fleet.folder, "destroy", "-y", "green", "blue", "red.one", "--parallel", "3").code == 0
+    assert (groups(aws), held(fleet), state(fleet)["outputs"]) == ({}, {}, {})
+
+
+def test_a_cluster_is_released_and_adopted_again(fleet: Project, aws: MotoServer) -> None:
+    before = modules(fleet)
+    released = call(fleet.folder, "release", "-y", "green")
+    assert released.code == 0, released.err
+    assert sorted(held(fleet)) == ["module.blue", RED]
+    assert groups(aws)["green"] == {7000, 8888}
+    assert untouched(before, modules(fleet)) == {"module.blue", RED}
+    adopted = call(fleet.folder, "adopt", "-y", "green", "--infra", "aws/us-east-1")
+    assert adopted.code == 0, adopted.err + adopted.out
+    assert held(fleet)["module.green"] == 7
+    assert not list(root(fleet).glob("*.imports.tf"))
+
+
+def modules(project: Project) -> dict[str, Any]:
+    """What the shared state holds, by module."""
+    found: dict[str, Any] = {}
+    for item in state(project)["resources"]:
+        found.setdefault(item["module"], []).append(item)
+    return found
+
+
+def untouched(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name in before if before[name] == after.get(name)}
