@@ -132,16 +132,22 @@ def _backend_text(stack: Stack, catalog: Catalog) -> str:
 
 
 def passing_files(stack: Stack) -> tuple[GeneratedFile, ...]:
-    """The files that a stack's folder has only for a while, those that must not be there now."""
+    """The files that a stack has only for a while, those that must not be there now."""
     gone = (RELEASE_NAME,) if stack.imports else (IMPORTS_NAME, RELEASE_NAME)
     return tuple(GeneratedFile(stack_file(stack, name), "") for name in gone)
 
 
 def files_gone(stack: Stack, is_called: bool) -> tuple[GeneratedFile, ...]:
-    """The files of a stack's root module that must not be there: those of a module that nobody calls."""
-    if stack.layout == "separate" or is_called:
-        return passing_files(stack)
-    return (*passing_files(stack), GeneratedFile(stack_file(stack, "main.tf"), ""))
+    """The files of a stack that must not be there: of another time, of a module that nobody calls.
+
+    And those of the other layout, which a move between the two may have left.
+    """
+    if stack.layout == "separate":
+        other = replace(stack, layout="grouped")
+        return (*passing_files(stack), GeneratedFile(stack_file(other, "main.tf"), ""))
+    lone = (f"{stack.directory}/{name}" for name in ("main.tf", "outputs.tf", "backend.tf"))
+    left = () if is_called else (stack_file(stack, "main.tf"),)
+    return (*passing_files(stack), *(GeneratedFile(path, "") for path in (*lone, *left)))
 
 
 def render_release(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFile, ...]:
@@ -235,6 +241,11 @@ def _source_line(source: Source, cloud: Cloud) -> hcl.Expression:
 
 def _sky_config_header(stack: Stack) -> str:
     return f"{HEADER}: what SkyPilot's config (~/.sky/config.yaml) must say for {stack.cluster}. Do not edit."
+
+
+def render_backend(stack: Stack, catalog: Catalog = CATALOG) -> str:
+    """What the stack's root module says of its backend, without a header."""
+    return _backend_body(catalog, _backend(stack))
 
 
 def _backend(stack: Stack) -> hcl.Expression:

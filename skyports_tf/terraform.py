@@ -161,6 +161,10 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
         """
         return self._run("state push", file, force=IsFlagged if force else None)
 
+    def state_mv(self, old: str, new: str, source: str, target: str) -> Run:
+        """Move what has the address `old` in the state file `source` to `new` in the file `target`."""
+        return self._run("state mv", old, new, state=source, state_out=target)
+
     def state_list(self) -> Run:
         """The addresses in the state, one a line on stdout."""
         return self._run("state list")

@@ -132,6 +132,25 @@ class Lens:
         digest = hashlib.sha256(json.dumps([resources, outputs], sort_keys=True).encode()).hexdigest()
         return {**state, "resources": resources, "outputs": outputs, "serial": digest[:16]}
 
+    def rest(self, state: _Json) -> dict[str, Any]:
+        """`terraform state pull` without the stack."""
+        mine = list(self._all_held(state))
+        outputs = state.get("outputs") or {}
+        names = set(outputs) if self.module == _LONE else {self.output}
+        if not mine and not names & set(outputs):
+            return dict(state)
+        kept = {name: value for name, value in outputs.items() if name not in names}
+        resources = [item for item in state.get("resources") or () if item not in mine]
+        return {**state, "resources": resources, "outputs": kept}
+
+    def identities(self, state: _Json) -> frozenset[tuple[str, str]]:
+        """What the stack holds by `terraform state pull`: addresses without keys, and ids."""
+        return frozenset(
+            (f"{item.get('type')}.{item.get('name')}", json.dumps([part.get("index_key"), _id_of(part)]))
+            for item in self._held(state)
+            for part in item.get("instances") or ()
+        )
+
     def _all_held(self, state: _Json) -> Iterator[_Json]:
         for item in state.get("resources") or ():
             if self.inward(str(item.get("module") or "")) is not None:
@@ -179,6 +198,10 @@ class Lens:
         name = self.output
         root["module_calls"] = {LONE_MODULE: calls[name]} if name in calls else {}
         return {**configuration, "root_module": root}
+
+
+def _id_of(instance: _Json) -> object:
+    return (instance.get("attributes") or {}).get("id")
 
 
 def _summary_of(summary: Summary | None, planned: Sequence[PlannedChange], everything: int) -> Summary | None:

@@ -5,14 +5,14 @@ A plan that targets the module of a stack leaves the output that tells of it as 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
 from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import STATE_FILE
 from skyports_tf.running.lens import Lens
-from skyports_tf.terraform import Terraform, read_json
+from skyports_tf.running.staterooms import write_state
+from skyports_tf.terraform import read_json
 
 
 def drop_stale_outputs(execution: Execution) -> None:
@@ -30,17 +30,8 @@ def drop_stale_outputs(execution: Execution) -> None:
     if not stale:
         return
     outputs = {name: value for name, value in state["outputs"].items() if name not in stale}
-    push_state(execution, execution.root, {**state, "outputs": outputs, "serial": int(state["serial"]) + 1})
-    execution.reader.forget()
-
-
-def push_state(execution: Execution, terraform: Terraform, state: dict[str, object]) -> None:
-    """Put a state in the place of the one that is kept, which must be the one that it was made from.
-
-    Raises `TerraformError` where it is not.
-    """
+    left = {**state, "outputs": outputs, "serial": int(state["serial"]) + 1}
     with tempfile.TemporaryDirectory(prefix="skyports-") as room:
-        file = Path(room, STATE_FILE)
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(state), encoding="utf-8")
-        execution.run(lambda: terraform.state_push(str(file), force=False))
+        file = write_state(Path(room), STATE_FILE, left)
+        execution.run(lambda: execution.root.state_push(str(file), force=False))
+    execution.reader.forget()

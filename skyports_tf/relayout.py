@@ -1,0 +1,234 @@
+"""Stacks from one layout to the other, with their states: no port opens, changes or closes by it.
+
+What a state holds of a stack is moved by Terraform (`terraform state mv`), between copies; the place where
+it goes gets it first, then the files say so, then it is taken out of where it was. Whoever kills us in
+between leaves it in both places, or as it was, and the same call again goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from skyports_tf.backends import LOCAL
+from skyports_tf.config import Config
+from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
+from skyports_tf.lifecycle import apply_plans, plan_stacks
+from skyports_tf.model import Layout, Stack, StackPlan
+from skyports_tf.recompile import rewrite_stack
+from skyports_tf.render import render_backend, render_group
+from skyports_tf.roots import root_name, root_of
+from skyports_tf.running.child import Signals, watch_signals
+from skyports_tf.running.execution import Progress, ProgressEvent, RunSettings, silent
+from skyports_tf.running.initialization import LOCK_FILE, STATE_FILE
+from skyports_tf.running.lens import Lens
+from skyports_tf.running.plans import PLAN_FILE, SHOWN_FILE, does_anything, paths_of
+from skyports_tf.running.state import is_unfinished
+from skyports_tf.running.staterooms import StateRoom, is_empty, moved_states, state_room
+from skyports_tf.running.turns import turn_in
+from skyports_tf.terraform import Run, Terraform, find_program
+from skyports_tf.tree import all_stacks
+
+_BACKEND_FILE: Final = "backend.tf"
+#: What a root module leaves in its folder that is of no use once it is gone; backups of its state stay.
+_BESIDE: Final = (LOCK_FILE, PLAN_FILE, SHOWN_FILE, f".{SHOWN_FILE}")
+
+
+@dataclass(frozen=True, slots=True)
+class StackMoved:
+    """A stack in its new layout: how many objects its state holds, and what its plan says after the move."""
+
+    stack: Stack
+    came_from: Layout
+    objects: int
+    plan: StackPlan | None = None
+
+
+def by_shared_root(stacks: Iterable[Stack]) -> list[tuple[Stack, ...]]:
+    """Stacks by the shared root module that they are in, or would be."""
+    found: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        found.setdefault(root_of(replace(stack, layout="grouped")), []).append(stack)
+    return [tuple(members) for members in found.values()]
+
+
+def refusals(out: str, stacks: Iterable[Stack], config: Config) -> Iterator[Diagnostic]:
+    """An error for each of `stacks`, which have their names, that cannot move now."""
+    for stack in stacks:
+        why = _why_not(out, stack, config)
+        if why:
+            message, way_out = why
+            yield Diagnostic("layout-busy", f"{stack.name}: {message}", help=way_out)
+
+
+def _why_not(out: str, stack: Stack, config: Config) -> tuple[str, str] | None:
+    if stack.imports:
+        return "its adoption is not applied yet", f"`skyports-tf adopt {stack.cluster} --yes` applies it"
+    if is_unfinished(paths_of(out, stack)):
+        files = sorted({entry.file for entry in stack.entries})
+        return "an apply of it has not gone through", f"run `skyports-tf apply {' '.join(files)}` first"
+    here = replace(stack, backend=(config.backend_kind, config.backend))
+    written = _backend_in(Path(out, root_of(stack)))
+    if written is not None and written != render_backend(here, config.catalog).strip():
+        way_out = "compile, and let `skyports-tf plan --migrate-state` bring the state there, then move"
+        return "its files name another backend than the config", way_out
+    return None
+
+
+def _backend_in(folder: Path) -> str | None:
+    """What a root module says of its backend, without comments."""
+    try:
+        lines = (folder / _BACKEND_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return "\n".join(line for line in lines if not line.startswith("#")).strip()
+
+
+def move_stacks(
+    out: str, stacks: Sequence[Stack], config: Config, settings: RunSettings, progress: Progress = silent
+) -> tuple[StackMoved, ...]:
+    """Move `stacks`, which leave or enter one shared root module, and prove that nothing changes by it.
+
+    `stacks` have their names (`fill_stack`); of those that have the config's layout already, what a
+    killed call has left is put in order. What is left to do where nothing changes in the cloud, such
+    as outputs to record, is applied. Raises `FindingsError` where the states are not what they should
+    be, `TerraformError` where Terraform fails, `InterruptedRunError` where a signal has come.
+    """
+    shared = replace(stacks[0], layout="grouped")
+    folder = Path(out, root_of(shared)).absolute()
+    with turn_in(folder), watch_signals(root_name(root_of(shared))) as signals:
+        mover = _Mover(out, config, settings, signals)
+        with mover.room(shared) as room:
+            for stack in stacks:
+                if stack.layout == config.layout:
+                    mover.tidy(stack, room)
+            moved = [
+                mover.move(stack, room, _heard(progress, stack))
+                for stack in stacks
+                if stack.layout != config.layout
+            ]
+    if not any(root_of(stack) == root_of(shared) for stack in all_stacks(out)):
+        _clear(folder, [file.path.rpartition("/")[2] for file in render_group(shared, config.catalog)])
+    return _proven(out, moved, settings, progress)
+
+
+def _heard(progress: Progress, stack: Stack) -> Callable[[str], None]:
+    return lambda message: progress(ProgressEvent(stack.name, "apply", 0, None, message))
+
+
+class _Mover:
+    """What moves stacks one by one; `signals` tells of a wish to stop."""
+
+    def __init__(self, out: str, config: Config, settings: RunSettings, signals: Signals) -> None:
+        self._out = out
+        self._config = config
+        self._signals = signals
+        self._root = Terraform(find_program(settings.binary, os.environ), Path(out), os.environ, signals)
+        self._root.backend_config = settings.backend_config
+
+    def room(self, stack: Stack) -> AbstractContextManager[StateRoom]:
+        """A room for the state of the stack's root module, by the backend of the config."""
+        here = replace(stack, backend=(self._config.backend_kind, self._config.backend))
+        folder = Path(self._out, root_of(stack)).absolute()
+        return state_room(self._root, folder, render_backend(here, self._config.catalog), self._ended)
+
+    def move(self, stack: Stack, shared: StateRoom, tell: Callable[[str], None]) -> StackMoved:
+        """Move one stack; `shared` has the state of the root module that several share."""
+        layout: Layout = "grouped" if stack.layout == "separate" else "separate"
+        moved = replace(stack, layout=layout)
+        tell(f"Moving its state to the layout {layout!r}")
+        with self.room(stack if stack.layout == "separate" else moved) as lone:
+            source, target = (lone, shared) if layout == "grouped" else (shared, lone)
+            before = source.pull()
+            self._bring(stack, moved, before, target)
+            self._signals.check(stack.name)
+            compiled = rewrite_stack(
+                self._out, stack, lambda current: replace(current, layout=layout), self._config
+            )
+            left = Lens.of(stack).rest(before)
+            if left != before:
+                source.push({**left, "serial": int(before["serial"]) + 1})
+            objects = len(Lens.of(moved).identities(target.pull()))
+        if stack.layout == "separate":
+            _clear(Path(self._out, stack.directory), ())
+        return StackMoved(compiled.stacks[0].stack, stack.layout, objects)
+
+    def tidy(self, stack: Stack, shared: StateRoom) -> None:
+        """Take a stack that has moved before out of where it was, where a killed call has left it there."""
+        other = replace(stack, layout="grouped" if stack.layout == "separate" else "separate")
+        folder = Path(self._out, root_of(other))
+        if self._config.backend_kind == LOCAL and not (folder / STATE_FILE).is_file():
+            return
+        lone = stack if stack.layout == "separate" else other
+        with self.room(lone) as room:
+            here, there = (room, shared) if stack.layout == "separate" else (shared, room)
+            left = there.pull()
+            ids = Lens.of(other).identities(left)
+            if not ids:
+                return
+            if not ids <= Lens.of(stack).identities(here.pull()):
+                raise FindingsError(_two_states(stack, other))
+            there.push({**Lens.of(other).rest(left), "serial": int(left["serial"]) + 1})
+        if other.layout == "separate":
+            _clear(folder, ())
+
+    def _bring(self, stack: Stack, moved: Stack, before: Mapping[str, Any], target: StateRoom) -> None:
+        """Let the place where the stack goes hold what the stack holds."""
+        here, there = Lens.of(stack), Lens.of(moved)
+        known = target.pull()
+        arrived = there.identities(known)
+        if not here.identities(before) or arrived == here.identities(before):
+            return  # nothing is there, or an earlier call came this far
+        if arrived:
+            raise FindingsError(_two_states(stack, moved))
+        _, after = moved_states(self._root, (before, known), (here.module, there.module), self._ended)
+        target.push(after)
+
+    def _ended(self, run: Run) -> Run:
+        self._signals.check(f"terraform {run.command}")
+        if run.code != 0:
+            message = f"the state could not be moved: terraform {run.command} failed"
+            raise TerraformError(Diagnostic("terraform-failed", message), run.words)
+        return run
+
+
+def _two_states(stack: Stack, other: Stack) -> Diagnostic:
+    message = f"{stack.name}: there are two states of it that differ"
+    help_text = f"look at both, of {root_of(stack)} and of {root_of(other)}, and empty the one that is wrong"
+    return Diagnostic("layout-busy", message, help=help_text)
+
+
+def _clear(folder: Path, files: Iterable[str]) -> None:
+    """Remove what a root module that is gone has left in its folder, and the folder if nothing else is there.
+
+    A local state goes where it holds nothing.
+    """
+    for name in (*_BESIDE, *files):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / ".terraform", ignore_errors=True)
+    state = folder / STATE_FILE
+    if state.is_file() and is_empty(state):
+        state.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _proven(
+    out: str, moved: Sequence[StackMoved], settings: RunSettings, progress: Progress
+) -> tuple[StackMoved, ...]:
+    """The plan of each after its move; where nothing of them changes in the cloud, it is applied."""
+    roots: dict[str, list[StackMoved]] = {}
+    for item in moved:
+        roots.setdefault(root_of(item.stack), []).append(item)
+    found: list[StackMoved] = []
+    for members in roots.values():
+        plans = plan_stacks(out, [item.stack for item in members], settings, progress)
+        if any(map(does_anything, plans)) and not any(plan.counts.any for plan in plans):
+            apply_plans(out, plans, settings, progress)
+        found += [replace(item, plan=plan) for item, plan in zip(members, plans, strict=True)]
+    return tuple(found)

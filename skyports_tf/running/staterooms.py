@@ -1,0 +1,98 @@
+"""The state of a root module, read and written in a room of its own: only a backend is there, no provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from skyports_tf.running.initialization import STATE_FILE
+from skyports_tf.terraform import Run, Terraform, read_json
+
+_DATA: Final = ".terraform"
+_LOCAL: Final = re.compile(r'backend "local" \{\s*\}')
+
+
+@dataclass(frozen=True, slots=True)
+class StateRoom:
+    """A prepared room: `ended` gives a run back that went through, and raises the error of another."""
+
+    terraform: Terraform
+    ended: Callable[[Run], Run]
+
+    def pull(self) -> dict[str, Any]:
+        """The state as it is kept; empty where there is none."""
+        return dict(read_json(self.ended(self.terraform.state_pull()).stdout))
+
+    def push(self, state: Mapping[str, Any]) -> None:
+        """Put a state in the place of the one that it was made from.
+
+        Terraform refuses it where that one has changed since, by its serial.
+        """
+        with tempfile.TemporaryDirectory(prefix="skyports-") as room:
+            file = write_state(Path(room), STATE_FILE, state)
+            self.ended(self.terraform.state_push(str(file), force=False))
+
+
+def is_empty(file: Path) -> bool:
+    """Whether a state file holds neither objects nor outputs."""
+    state = read_json(file.read_text(encoding="utf-8"))
+    return not state.get("resources") and not state.get("outputs")
+
+
+@contextmanager
+def state_room(
+    root: Terraform, folder: Path, backend: str, ended: Callable[[Run], Run]
+) -> Iterator[StateRoom]:
+    """A room for the state of the root module in `folder`, whose backend.tf says `backend`.
+
+    `root` is a Terraform of the same program, environment and partial configuration.
+    """
+    place = json.dumps(str(folder / STATE_FILE))
+    rooms = json.dumps(str(folder / f"{STATE_FILE}.d"))
+    named = f'backend "local" {{\n    path          = {place}\n    workspace_dir = {rooms}\n  }}'
+    with tempfile.TemporaryDirectory(prefix="skyports-") as room:
+        Path(room, "backend.tf").write_text(_LOCAL.sub(lambda _: named, backend), encoding="utf-8")
+        terraform = _beside(root, Path(room))
+        terraform.backend_config = root.backend_config
+        ended(terraform.init())
+        yield StateRoom(terraform, ended)
+
+
+def moved_states(
+    root: Terraform,
+    states: tuple[Mapping[str, Any], Mapping[str, Any]],
+    addresses: tuple[str, str],
+    ended: Callable[[Run], Run],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two states after Terraform has moved a module of the first to its address in the second."""
+    (source, target), (old, new) = states, addresses
+    with tempfile.TemporaryDirectory(prefix="skyports-") as name:
+        room = Path(name)
+        files = write_state(room, "source.tfstate", source), room / "target.tfstate"
+        if target:
+            write_state(room, "target.tfstate", target)
+        terraform = _beside(root, room)
+        ended(terraform.state_mv(old, new, str(files[0]), str(files[1])))
+        first, second = (dict(read_json(file.read_text(encoding="utf-8"))) for file in files)
+    return first, second
+
+
+def write_state(folder: Path, name: str, state: Mapping[str, Any]) -> Path:
+    """Write a state, which may hold secrets, so that nobody else can read it."""
+    file = folder / name
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as writing:
+        json.dump(state, writing)
+    return file
+
+
+def _beside(root: Terraform, folder: Path) -> Terraform:
+    environment = {**root.environment, "TF_DATA_DIR": _DATA}
+    return Terraform(root.program, folder, environment, root.signals)
