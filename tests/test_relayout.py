@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
 from skyports_tf.schema import schema_of
 from tests.support.command_line import call
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
+from tests.support.stacks import write_program
 
 PLACE = "aws-us-east-1"
 CONFIG = "user_hash: a1b2c3d4\nsources: [10.0.0.0/8]\nssh_sources: [10.0.0.0/8]\nlayout: {}\n"
@@ -74,3 +81,131 @@ FILES: dict[str, Any] = {
     "grouped": _KEPT | _SHARED | _BACKUPS,
     "separate": _KEPT | _LONE | _BACKUPS,
 }
+
+
+@pytest.mark.parametrize("at", ["before the first push", "after the first push", "after the last push"])
+def test_a_move_that_is_killed_goes_on_with_the_next_call(
+    aws: MotoServer, terraform_argv: tuple[str, ...], tmp_path: Path, at: str
+) -> None:
+    project = project_in(tmp_path, "separate")
+    before, held = live(aws), objects(tmp_path)
+    for layout in ("grouped", "separate"):
+        project.config(
+            CONFIG.format(layout)
+            + f"terraform: {{binary: {killing(tmp_path, at, shlex.join(terraform_argv))}}}\n"
+        )
+        killed = subprocess.run(
+            [sys.executable, "-m", "skyports_tf", "relayout", "-y"], cwd=tmp_path, capture_output=True
+        )
+        assert killed.returncode == -signal.SIGKILL
+        assert objects(tmp_path) == held
+        project.config(CONFIG.format(layout))
+        again = call(tmp_path, "relayout", "-y")
+        assert again.code == 0, again.err
+        assert objects(tmp_path) == held
+        assert counted(tmp_path) == len(held)
+        assert live(aws) == before
+        planned = call(tmp_path, "plan", "--json", "tasks").json["stacks"]
+        assert [item["terraform"] for item in planned] == [{"create": 0, "update": 0, "delete": 0}] * 2
+
+
+def killing(folder: Path, at: str, real: str) -> Path:
+    """A Terraform that kills who calls it at one of its pushes of a state."""
+    count = folder / "pushes"
+    count.write_text("", encoding="utf-8")
+    number = 1 if "first" in at else 4
+    strike = "kill -9 $PPID; exit 1"
+    return write_program(
+        folder / "killing-terraform",
+        f"""\
+        if [ "$1 $2" = "state push" ]; then
+          echo >> {count}
+          test "$(wc -l < {count})" -eq {number} || exec {real} "$@"
+          {"" if "before" in at else f'{real} "$@"'}
+          {strike}
+        fi
+        exec {real} "$@"
+        """,
+    )
+
+
+def states(folder: Path) -> list[dict[str, Any]]:
+    files = [path for path in (folder / "infra").rglob("terraform.tfstate") if path.stat().st_size]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    return [state for state in found if "resources" in state]
+
+
+def instances(folder: Path) -> list[str]:
+    return [
+        str(instance["attributes"]["id"])
+        for state in states(folder)
+        for item in state["resources"]
+        if item["mode"] == "managed"
+        for instance in item["instances"]
+    ]
+
+
+def objects(folder: Path) -> set[str]:
+    """The ids of all that is in a state."""
+    return set(instances(folder))
+
+
+def counted(folder: Path) -> int:
+    """In how many places the objects are, all in all."""
+    return len(instances(folder))
+
+
+def test_what_another_state_holds_is_never_overwritten(aws: MotoServer, tmp_path: Path) -> None:
+    project = project_in(tmp_path, "separate")
+    whole = objects(tmp_path)
+    shared = tmp_path / "infra" / "groups" / PLACE
+    lone = json.loads((tmp_path / "infra" / "blue" / PLACE / "terraform.tfstate").read_text(encoding="utf-8"))
+    text = json.dumps(lone).replace("module.ports", "module.blue")
+    strange = json.loads(text)
+    strange["lineage"] = "9b4c5de2-1111-2222-3333-444455556666"
+    strange["resources"][-1]["instances"][0]["attributes"]["id"] = "another"
+    shared.mkdir(parents=True)
+    (shared / "terraform.tfstate").write_text(json.dumps(strange), encoding="utf-8")
+    project.config(CONFIG.format("grouped"))
+    answer = call(tmp_path, "relayout", "-y")
+    assert answer.code == 1
+    assert "error[layout-busy]: blue-aws-us-east-1: there are two states of it that differ" in answer.err
+    assert whole <= objects(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("mark", "an apply of it has not gone through"),
+        ("backend", "its files name another backend than the config"),
+    ],
+)
+def test_a_stack_that_cannot_move_now_is_refused_before_anything_moves(
+    tmp_path: Path, what: str, message: str
+) -> None:
+    project = Project(tmp_path)
+    project.config(CONFIG.format("separate"))
+    project.task("[7000]", name="blue", file="blue.yaml")
+    assert call(tmp_path, "compile", "blue.yaml").code == 0
+    folder = tmp_path / "infra" / "blue" / PLACE
+    project.config(CONFIG.format("grouped"))
+    if what == "mark":
+        (folder / ".terraform").mkdir()
+        (folder / ".terraform" / "skyports.unfinished").touch()
+    else:
+        project.config(CONFIG.format("grouped") + "backend: {http: {address: 'https://states.example'}}\n")
+    answer = call(tmp_path, "relayout", "-y")
+    assert (answer.code, message in answer.err) == (1, True), answer.err
+
+
+def test_a_move_asks_first_and_there_may_be_nothing_to_move(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.config(CONFIG.format("separate"))
+    project.task("[7000]", name="blue", file="blue.yaml")
+    assert call(tmp_path, "compile", "blue.yaml").code == 0
+    nothing = call(tmp_path, "relayout")
+    assert (nothing.code, "nothing to move" in nothing.err) == (0, True)
+    project.config(CONFIG.format("grouped"))
+    asked = call(tmp_path, "relayout", answer="n\n", terminal=True)
+    assert asked.code == 1
+    assert f"blue-{PLACE}  blue/{PLACE} -> groups/{PLACE}" in asked.out
