@@ -22,6 +22,8 @@ from skyports_tf.ledger import read_stack
 from skyports_tf.lifecycle import plan_stack
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
 from skyports_tf.recompile import empty_stack, recompile_stacks, rewrite_stack, write_release
+from skyports_tf.render import IMPORTS_NAME
+from skyports_tf.roots import stack_file
 from skyports_tf.running.adopting import Adoption, adoption_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
@@ -108,6 +110,8 @@ def _kept_as_it_was(out: str, stack: Stack, config: Config) -> Iterator[Callable
     finally:
         if not kept and not was_there:
             shutil.rmtree(folder, ignore_errors=True)
+            for name in ("main.tf", IMPORTS_NAME):
+                Path(out, stack_file(stack, name)).unlink(missing_ok=True)
             with suppress(OSError):  # other stacks of the cluster, or nothing
                 folder.parent.rmdir()
         elif not kept and before is not None:

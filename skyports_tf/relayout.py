@@ -103,15 +103,7 @@ def move_stacks(
     folder = Path(out, root_of(shared)).absolute()
     with turn_in(folder), watch_signals(root_name(root_of(shared))) as signals:
         mover = _Mover(out, config, settings, signals)
-        with mover.room(shared) as room:
-            for stack in stacks:
-                if stack.layout == config.layout:
-                    mover.tidy(stack, room)
-            moved = [
-                mover.move(stack, room, _heard(progress, stack))
-                for stack in stacks
-                if stack.layout != config.layout
-            ]
+        moved = list(mover.move_all(stacks, shared, progress))
     if not any(root_of(stack) == root_of(shared) for stack in all_stacks(out)):
         _clear(folder, [file.path.rpartition("/")[2] for file in render_group(shared, config.catalog)])
     return _proven(out, moved, settings, progress)
@@ -136,6 +128,15 @@ class _Mover:
         here = replace(stack, backend=(self._config.backend_kind, self._config.backend))
         folder = Path(self._out, root_of(stack)).absolute()
         return state_room(self._root, folder, render_backend(here, self._config.catalog), self._ended)
+
+    def move_all(self, stacks: Sequence[Stack], shared: Stack, progress: Progress) -> Iterator[StackMoved]:
+        """Move those that have another layout than the config's, and tidy up after the others."""
+        with self.room(shared) as room:
+            for stack in stacks:
+                if stack.layout == self._config.layout:
+                    self.tidy(stack, room)
+                else:
+                    yield self.move(stack, room, _heard(progress, stack))
 
     def move(self, stack: Stack, shared: StateRoom, tell: Callable[[str], None]) -> StackMoved:
         """Move one stack; `shared` has the state of the root module that several share."""

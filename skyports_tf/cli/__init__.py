@@ -46,7 +46,7 @@ VERBS: Final[dict[str, Verb]] = {
     "reap": Verb("reap", "reap", "Close ports of clusters that are gone, and expired ports."),
     "status": Verb("status", "status", "Show open ports, nodes and endpoints."),
     "report": Verb("report", "report", "Write one page of who can reach what."),
-    "relayout": Verb("relayout", "relayout", "Move stacks with their states to another layout."),
+    "relayout": Verb("relayout", "relayout", "Move stacks with their states to the layout of the config."),
     "adopt": Verb("adopt", "adopt", "Take over what SkyPilot has opened, closing nothing."),
     "release": Verb("release", "release", "Give a cluster's ports back, closing nothing."),
     "ci": Verb("ci", "ci", "Write the pipelines that run all this."),

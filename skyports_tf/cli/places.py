@@ -43,7 +43,7 @@ def _stack(cluster: str, name: str, region: str | None, config: Config, findings
         raise FindingsError(Diagnostic("cloud-unsupported", message, help=other.instead))
     cloud = config.catalog.load(name)
     mode = config.settings_of(name).get("mode") or cloud.modes[0]
-    return Stack(cluster, name, _region(name, region, config, findings), mode)
+    return Stack(cluster, name, _region(name, region, config, findings), mode, layout=config.layout)
 
 
 def _region(name: str, named: str | None, config: Config, findings: Findings) -> str | None:
