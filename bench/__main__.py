@@ -14,6 +14,7 @@ PARTS = {
     "exposure": "exposure",
     "terraform": "terraform_runs",
     "together": "together",
+    "grouped": "grouped",
 }
 
 

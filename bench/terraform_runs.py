@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ def local_aws(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
         )
 
 
+def terraform_program(env: Mapping[str, str]) -> str:
+    """The Terraform of the bare side: what ours would take from this environment."""
+    return env.get("TERRAFORM") or shutil.which("terraform") or shutil.which("tofu") or "terraform"
+
+
 @dataclass(frozen=True, slots=True)
 class _Runs:
     """The four sides, each on a folder of its own."""
@@ -86,10 +91,8 @@ class _Runs:
         return self._terraform(self._applied("ours"), "plan", "-input=false")
 
     def _terraform(self, folder: Path, *arguments: str) -> Seconds:
-        terraform = (
-            self.env.get("TERRAFORM") or shutil.which("terraform") or shutil.which("tofu") or "terraform"
-        )
-        return timed([terraform, *arguments], folder / _STACK, {**self.env, "CHECKPOINT_DISABLE": "1"})
+        command = [terraform_program(self.env), *arguments]
+        return timed(command, folder / _STACK, {**self.env, "CHECKPOINT_DISABLE": "1"})
 
     def _new(self, name: str) -> Path:
         """A new folder with the task in it, and a cloud that holds nothing of an earlier round."""

@@ -1,0 +1,119 @@
+"""Many clusters in one root module: one apply of all, against a bare apply of each, and one that goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Comparison, PartResult, Seconds, timed
+from bench.terraform_runs import local_aws, terraform_program
+from bench.workspace import installed, memory_folder
+
+CLUSTERS = 200
+#: How many bare applies are run; the others are assumed to take as long.
+BARE = 10
+_TASK = "name: {0}\nresources:\n  infra: aws/us-east-1\n  ports: [22022, 8080, 8888, 9000-9010]\nrun: echo\n"
+_ONE = "c007"
+_BUCKET = "states"
+_BACKEND = f"""\
+backend:
+  s3: {{bucket: {_BUCKET}, region: us-east-1, use_lockfile: true, use_path_style: true}}
+"""
+
+
+def run_part() -> PartResult:
+    """Apply of 200 clusters with four rules each, and the destroy of one of them."""
+    with memory_folder() as folder, installed() as programs, local_aws(folder) as (url, env):
+        fleet = _Fleet(folder, programs / "skyports-tf", url, env)
+        alone = fleet.bare_applies()
+        together = fleet.apply()
+        planned, touched = fleet.destroy_one()
+    whole = Seconds(alone.wall * CLUSTERS / BARE, alone.cpu * CLUSTERS / BARE)
+    remark = (
+        f"`destroy` of one of the {CLUSTERS}: its plan deletes {planned} objects, all of them its own. "
+        f"Of the other {CLUSTERS - 1}, the state holds something else than before for {touched}."
+    )
+    return PartResult(
+        "grouped",
+        "Many clusters in one root module",
+        f"{CLUSTERS} clusters with four rules each on a local AWS, states in its S3 with `use_lockfile`, wall "
+        "time of whole processes. Ours is `skyports-tf apply -y` of their folder with `layout: grouped`: "
+        "compile, init, plan, apply, one run each. "
+        f"The bare side is `terraform apply -auto-approve` in a root module for each cluster, one after "
+        f"another, compiled and initialized before, which does not count. {BARE} of these were run; the "
+        f"figure for {CLUSTERS} is extrapolated from them.",
+        (Comparison(f"`apply` of {CLUSTERS} : {CLUSTERS} bare applies", together, whole, 0.1, 1),),
+        (remark,),
+        () if touched == 0 else ("a destroy of one cluster touches no other",),
+    )
+
+
+@dataclass(frozen=True)
+class _Fleet:
+    folder: Path
+    program: Path
+    url: str
+    env: dict[str, str]
+
+    def apply(self) -> Seconds:
+        """All clusters, in one root module, into an empty cloud."""
+        project = self._project("grouped", "layout: grouped\n", CLUSTERS)
+        return timed([self.program, "apply", "-y", "tasks"], project, self.env)
+
+    def bare_applies(self) -> Seconds:
+        """Some clusters, each in a root module of its own, one after another."""
+        project = self._project("separate", "", BARE)
+        timed([self.program, "compile", "tasks"], project, self.env)
+        spent = []
+        for stack in sorted(project.glob("infra/c*/aws-us-east-1")):
+            self._terraform(stack, "init", "-input=false")
+            spent.append(self._terraform(stack, "apply", "-input=false", "-auto-approve"))
+        return Seconds(sum(each.wall for each in spent), sum(each.cpu for each in spent))
+
+    def destroy_one(self) -> tuple[int, int]:
+        """Destroy one: how many objects its plan deletes, and how many other clusters' state has changed."""
+        project = self.folder / "grouped"
+        before = self._modules(project)
+        done = subprocess.run(
+            [str(self.program), "destroy", "-y", "--json", _ONE],
+            cwd=project,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+        (stack,) = json.loads(done.stdout)["stacks"]
+        after = self._modules(project)
+        assert stack["verified_empty"] and f"module.{_ONE}" not in after
+        touched = [name for name in before if name != f"module.{_ONE}" and before[name] != after.get(name)]
+        return stack["terraform"]["delete"], len(touched)
+
+    def _modules(self, project: Path) -> dict[str, Any]:
+        folder = project / "infra/groups/aws-us-east-1"
+        command = [terraform_program(self.env), "state", "pull"]
+        state = json.loads(subprocess.run(command, cwd=folder, env=self.env, capture_output=True).stdout)
+        found: dict[str, Any] = {}
+        for item in state["resources"]:
+            found.setdefault(item["module"], []).append(item)
+        return found
+
+    def _project(self, name: str, config: str, clusters: int) -> Path:
+        """A folder of tasks, and a cloud that holds nothing of an earlier one."""
+        project = self.folder / name
+        (project / "tasks").mkdir(parents=True)
+        (project / "skyports.yaml").write_text(f"user_hash: a1b2c3d4\n{_BACKEND}{config}", encoding="utf-8")
+        for number in range(clusters):
+            cluster = f"c{number:03}"
+            (project / "tasks" / f"{cluster}.yaml").write_text(_TASK.format(cluster), encoding="utf-8")
+        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
+        made = urllib.request.Request(f"{self.url}/{_BUCKET}", method="PUT")
+        urllib.request.urlopen(made, timeout=30).close()
+        return project
+
+    def _terraform(self, folder: Path, *arguments: str) -> Seconds:
+        return timed([terraform_program(self.env), *arguments], folder, self.env)
