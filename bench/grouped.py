@@ -40,8 +40,8 @@ def run_part() -> PartResult:
     return PartResult(
         "grouped",
         "Many clusters in one root module",
-        f"{CLUSTERS} clusters with four rules each on a local AWS, states in its S3 with `use_lockfile`, wall "
-        "time of whole processes. Ours is `skyports-tf apply -y` of their folder with `layout: grouped`: "
+        f"{CLUSTERS} clusters with four rules each on a local AWS, states in its S3 with `use_lockfile`, "
+        "wall time of whole processes. Ours is `skyports-tf apply -y` of their folder, `layout: grouped`: "
         "compile, init, plan, apply, one run each. "
         f"The bare side is `terraform apply -auto-approve` in a root module for each cluster, one after "
         f"another, compiled and initialized before, which does not count. {BARE} of these were run; the "

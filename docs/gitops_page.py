@@ -10,7 +10,7 @@ from docs.markdown import table
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import Config
 from skyports_tf.pipelines.files import Pipeline, pipeline_files
-from skyports_tf.pipelines.project import PipelineProject, place_of_stack
+from skyports_tf.pipelines.project import PipelineProject, place_of_root
 from skyports_tf.pipelines.settings import read_settings
 from skyports_tf.tree import all_stacks
 
@@ -287,5 +287,5 @@ def _project() -> PipelineProject:
         names_out=False,
         backend=config.backend_kind,
         clouds=tuple(load_cloud(name) for name in sorted({stack.cloud for stack in stacks})),
-        stacks=tuple(place_of_stack(stack, "infra") for stack in stacks),
+        stacks=tuple(place_of_root([stack], "infra") for stack in stacks),
     )

@@ -21,7 +21,6 @@ from skyports_tf.model import Stack
 from skyports_tf.running import child
 from skyports_tf.running.child import Signals, run_child, watch_signals
 from skyports_tf.running.execution import Execution, ProgressEvent
-from skyports_tf.running.initialization import StackPaths
 from tests.support.local_aws import MotoServer
 from tests.support.stacks import aws_stack, compile_stack, rule, write_local_stack, write_program
 
@@ -278,8 +277,7 @@ def interrupt_making(tmp_path: Path, tenths: int, times: int) -> list[str]:
             for _ in range(times):
                 signals.note(signal.SIGINT)
 
-    paths = StackPaths.of(str(tmp_path), stack, {})
-    execution = Execution(stack, paths, RunSettings(str(program)), hear, signals)
+    execution = Execution(str(tmp_path), [stack], RunSettings(str(program)), hear, signals)
     with pytest.raises(InterruptedRunError):
         execution.stream("apply", lambda told: execution.terraform.apply("x", on_event=told))
     return log.read_text(encoding="utf-8").split()

@@ -516,6 +516,28 @@ def test_the_file_of_a_stack_that_is_gone_goes_with_the_next_call(tmp_path: Path
     assert [path.parent.name for path in tmp_path.rglob("terragrunt.hcl")] == ["aws-us-east-1"]
 
 
+def test_clusters_that_share_a_root_module_are_one_stack_to_a_pipeline(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.config(f"{S3}layout: grouped\nuser_hash: a1b2c3d4\n")
+    for name in ("blue", "green"):
+        project.task("8888", name=name, file=f"{name}.yaml")
+    assert call(tmp_path, "compile", "blue.yaml", "green.yaml").code == 0
+    write(tmp_path, "gitlab", "atlantis", "tofu-controller", "terragrunt")
+    (shared,) = read(tmp_path / "atlantis.yaml")["projects"]
+    assert shared["dir"] == "infra/groups/aws-us-east-1"
+    patterns = shared["autoplan"]["when_modified"]
+    assert {"../../../blue.yaml", "../../../green.yaml"} <= set(patterns)
+    assert all(
+        list((tmp_path / shared["dir"]).glob(pattern)) or pattern == ".terraform.lock.hcl"
+        for pattern in patterns
+    )
+    (flux,) = read_all(tmp_path / "flux/skyports/terraforms.yaml")
+    assert flux["spec"]["path"] == "./infra/groups/aws-us-east-1"
+    jobs = [name for name in read(tmp_path / "skyports.gitlab-ci.yml") if name.startswith("skyports:apply ")]
+    assert jobs == ["skyports:apply groups/aws-us-east-1"]
+    assert [path.parent.name for path in tmp_path.rglob("terragrunt.hcl")] == ["aws-us-east-1"]
+
+
 # -- what is told ----------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -261,7 +261,7 @@ def test_who_can_be_asked_is_asked_before_a_state_moves(
     # a state as an apply leaves it; the resource is none that a provider has to start for
     state.write_text(json.dumps(_STATE), encoding="utf-8")
     aws_project(tmp_path, f"s3: {json.dumps(S3)}")
-    monkeypatch.setattr("skyports_tf.cli.plan.plan_stack", _only_prepare)
+    monkeypatch.setattr("skyports_tf.cli.plan.plan_stacks", _only_prepare)
 
     refused = call(tmp_path, "plan", "web.yaml")
     assert (refused.code, keys(bucket)) == (1, [])
@@ -276,10 +276,10 @@ def test_who_can_be_asked_is_asked_before_a_state_moves(
     assert json.loads(bucket.get_object(Bucket="states", Key=KEY)["Body"].read())["lineage"] == "l-1"
 
 
-def _only_prepare(out: str, stack: Stack, settings: RunSettings, progress: Any) -> Any:
-    """What `plan_stack` does up to the plan, which would start the provider."""
-    with execution_of(out, stack, settings, progress):
-        return empty_plan(out, stack)
+def _only_prepare(out: str, stacks: Sequence[Stack], settings: RunSettings, progress: Any) -> Any:
+    """What `plan_stacks` does up to the plan, which would start the provider."""
+    with execution_of(out, stacks[0], settings, progress, stacks[1:]):
+        return tuple(empty_plan(out, stack) for stack in stacks)
 
 
 _STATE = {
@@ -304,7 +304,7 @@ def aws_project(folder: Path, backend: str) -> str:
 def test_a_local_state_in_a_pipeline_is_warned_about(
     tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skyports_tf.cli.plan.plan_stack", _plan_nothing)
+    monkeypatch.setattr("skyports_tf.cli.plan.plan_stacks", _plan_nothing)
     stack = aws_project(tmp_path, "local: {}")
     assert stack
     for name, expected in ((value, ["local-state-in-pipeline"]), ("false", []), ("", [])):
@@ -331,5 +331,5 @@ def test_compile_warns_of_it_too_also_where_the_tree_is_known_to_be_up_to_date(t
         assert "local-state" not in call(tmp_path, "compile", "web.yaml").err
 
 
-def _plan_nothing(out: str, stack: Stack, settings: RunSettings, progress: Any) -> Any:
-    return empty_plan(out, stack)
+def _plan_nothing(out: str, stacks: Sequence[Stack], settings: RunSettings, progress: Any) -> Any:
+    return tuple(empty_plan(out, stack) for stack in stacks)

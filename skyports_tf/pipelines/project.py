@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from skyports_tf.clouds import Catalog, Cloud
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import ADOPTED, Stack
+from skyports_tf.roots import by_root, root_name, root_of
 from skyports_tf.tree import all_stacks
 
 #: What may stand in a path of a pipeline: nothing that a shell, a glob or an expression would read.
@@ -31,7 +32,7 @@ _PATTERN_SIGNS = re.compile(r"([\\*?\[\]!#])")
 
 @dataclass(frozen=True, slots=True)
 class StackPlace:
-    """A stack in a pipeline: `directory` is below `--out`, `path` below the repository's root.
+    """A stack, or a root module of several: `directory` is below `--out`, `path` below the repository's root.
 
     `patterns` match the files that it is made from, relative to its folder, in the syntax of
     .dockerignore; `object_name` is one that Kubernetes takes, and `label` one that says which project
@@ -109,7 +110,7 @@ def find_project(config: Config, out: str, names: tuple[bool, bool]) -> Pipeline
         names_out=names_out,
         backend=config.backend_kind,
         clouds=tuple(_clouds(stacks, config)),
-        stacks=tuple(place_of_stack(stack, base, project) for stack in stacks),
+        stacks=tuple(place_of_root(members, base, project) for members in by_root(stacks)),
         binary=Path(config.terraform_binary).name if config.terraform_binary else None,
         state_address=_gitlab_address(config),
         backend_host=_plain_host(config.backend.get("hostname")),
@@ -157,12 +158,17 @@ def _clouds(stacks: tuple[Stack, ...], config: Config) -> Iterator[Cloud]:
             yield cloud
 
 
-def place_of_stack(stack: Stack, base: str, project: str = ".") -> StackPlace:
-    """The place of a stack of the tree `base`; it and `project` are relative to the repository's root."""
-    path = posixpath.normpath(posixpath.join(base, stack.directory))
-    modules = posixpath.relpath(posixpath.join(base, "modules", stack.cloud), path)
+def place_of_root(stacks: Sequence[Stack], base: str, project: str = ".") -> StackPlace:
+    """The place of stacks of one root module of the tree `base`.
+
+    It and `project` are relative to the repository's root.
+    """
+    cloud, directory = stacks[0].cloud, root_of(stacks[0])
+    name = root_name(directory)
+    path = posixpath.normpath(posixpath.join(base, directory))
+    modules = posixpath.relpath(posixpath.join(base, "modules", cloud), path)
     above = posixpath.relpath(posixpath.dirname(base) or ".", path)
-    files = sorted({entry.file for entry in stack.entries} - {ADOPTED})
+    files = sorted({entry.file for stack in stacks for entry in stack.entries} - {ADOPTED})
     patterns = (
         "*.tf",
         ".terraform.lock.hcl",
@@ -170,8 +176,8 @@ def place_of_stack(stack: Stack, base: str, project: str = ".") -> StackPlace:
         *(posixpath.normpath(posixpath.join(above, _PATTERN_SIGNS.sub(r"\\\1", file))) for file in files),
     )
     slug = _slug(project)
-    label = f"{slug}/{stack.name}" if slug else stack.name
-    return StackPlace(stack.name, stack.directory, stack.cloud, path, patterns, object_name(label), label)
+    label = f"{slug}/{name}" if slug else name
+    return StackPlace(name, directory, cloud, path, patterns, object_name(label), label)
 
 
 def _slug(project: str) -> str:

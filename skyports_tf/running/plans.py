@@ -67,7 +67,7 @@ def make_plan(
     `terraform plan`.
     """
     paths = execution.paths
-    more: dict[str, Flag] = {"destroy": True if closing is not None else None, **(flags or {})}
+    more: dict[str, Flag] = {**({"destroy": True} if closing is not None else {}), **(flags or {})}
     options = {**execution.flags, **more}
     with drafted(paths.folder) as draft:
         run = execution.stream(
