@@ -82,6 +82,8 @@ def _part_of(document: Mapping[str, Any], stack: Stack) -> Mapping[str, Any] | N
     """What was kept of the plan of one stack."""
     if document["version"] != _VERSION:
         raise ValueError("it is of another version")
+    if stack.layout == "separate" and document["stack"] != stack.directory:
+        raise ValueError("it is of another stack")
     parts: Sequence[Mapping[str, Any]] = document.get("stacks", [document])
     return next((part for part in parts if part["stack"] == stack.directory), None)
 
