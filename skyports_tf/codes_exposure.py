@@ -43,6 +43,10 @@ EXPOSURE_CODES: Final[dict[str, tuple[str, str]]] = {
         "A machine has no firewall in this code, on a cloud where it is then open on every port.",
         "Put a firewall on it, here or where its network is made.",
     ),
+    "exposure-default": (
+        "A cloud has rules of its own beside a resource, in no code until somebody takes them over.",
+        "Take them over, or name groups of your own.",
+    ),
     "exposure-partial": (
         "A plan does not hold all of the code: it was made with `-target`, failed, or puts changes off.",
         "Make a whole plan, and look again.",

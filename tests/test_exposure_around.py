@@ -233,6 +233,63 @@ def test_labels_choose_machines_as_far_as_they_are_plain(selector: str, bare: tu
     assert read(state({"hcloud_server.a": server, "hcloud_firewall.f": firewall})).bare == bare
 
 
+DEFAULTS = {
+    "a network that nobody took over": (
+        {"oci_core_vcn.v": {"id": "v", "default_security_list_id": "l"}},
+        True,
+    ),
+    "one that the code took over": (
+        {
+            "oci_core_vcn.v": {"id": "v", "default_security_list_id": "l"},
+            "oci_core_default_security_list.l": {
+                "manage_default_resource_id": "l",
+                "ingress_security_rules": [],
+            },
+        },
+        False,
+    ),
+    "another one": (
+        {
+            "oci_core_vcn.v": {"id": "v", "default_security_list_id": "l"},
+            "oci_core_default_security_list.l": {
+                "manage_default_resource_id": "m",
+                "ingress_security_rules": [],
+            },
+        },
+        True,
+    ),
+    "the cloud's network": (
+        {
+            "google_compute_instance.i": {
+                "network_interface": [{"network": "projects/p/global/networks/default"}]
+            }
+        },
+        True,
+    ),
+    "one of the user": ({"google_compute_instance.i": {"network_interface": [{"network": "mine"}]}}, False),
+    "no group": ({"scaleway_instance_server.s": {"security_group_id": None}}, True),
+    "a group": ({"scaleway_instance_server.s": {"security_group_id": "g"}}, False),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_rules_that_a_cloud_has_of_its_own_are_told(name: str, tmp_path: File) -> None:
+    resources, counts = DEFAULTS[name]
+    found = [code for _, code, _ in told(state(resources), tmp_path)]
+    assert found == ["exposure-default"] * counts
+
+
+def test_a_new_network_is_taken_over_by_its_place_in_the_code() -> None:
+    vcn = refers("oci_core_vcn.v", attribute="default_security_list_id")
+    made = [
+        change("oci_core_vcn.v", {}, unknown={"id": True, "default_security_list_id": True}),
+        change("oci_core_default_security_list.l", {}, unknown={"manage_default_resource_id": True}),
+    ]
+    known = code(oci_core_default_security_list__l={"manage_default_resource_id": vcn})
+    assert [address for address, _ in read(plan(made[0])).defaults] == ["oci_core_vcn.v"]
+    assert read(plan(*made, configuration=known)).defaults == ()
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -50,7 +50,14 @@ def test_every_path_of_the_facts_is_in_the_schema_of_the_provider(file: Path) ->
 def test_what_attaches_groups_and_bears_marks_is_in_the_schema_of_the_provider(file: Path) -> None:
     schemas, facts = schema_of(file.stem), read_provider(file)
     attaching = {name: [*chain(*paths.values())] for name, paths in facts.get("attaches", {}).items()}
-    for name, written in [*attaching.items(), *facts.get("open_without", {}).items()]:
+    defaults = {
+        name: [*written_paths(fact.get("when", ())), *fact.get("names", ())]
+        for name, fact in facts.get("defaults", {}).items()
+    }
+    taken = [fact["taken_over"] for fact in facts.get("defaults", {}).values() if "taken_over" in fact]
+    defaults |= {item["type"]: [item["at"]] for item in taken}
+    bearing = facts.get("open_without", {})
+    for name, written in [*attaching.items(), *bearing.items(), *defaults.items()]:
         for path in written:
             assert exists(schemas[name], path.split(".")), f"{name}: {path}"
 

@@ -19,6 +19,7 @@ from skyports_tf.exposure.intervals import EVERY_PORT, IntervalSet
 from skyports_tf.exposure.shapes import (
     AttachingFact,
     Condition,
+    DefaultFact,
     PortsFact,
     ProtocolFact,
     ResourceFact,
@@ -58,7 +59,7 @@ def matters(resource_type: str) -> bool:
     prefix = resource_type.partition("_")[0]
     if facts_of(resource_type) or attaching_of(resource_type):
         return True
-    names = ("groups", "others", "narrows", "open_without")
+    names = ("groups", "others", "narrows", "open_without", "defaults")
     return any(resource_type in _listed(prefix, name) for name in names)
 
 
@@ -75,6 +76,23 @@ def narrowing_of(resource_type: str) -> tuple[Condition, ...] | None:
     prefix = resource_type.partition("_")[0]
     facts = _listed(prefix, "narrows").get(resource_type)
     return None if facts is None else _conditions(facts)
+
+
+@lru_cache(maxsize=4096)
+def default_of(resource_type: str) -> DefaultFact | None:
+    """The rules that a cloud has beside a type of resource before any code has; None where it has none."""
+    prefix = resource_type.partition("_")[0]
+    facts = _listed(prefix, "defaults").get(resource_type)
+    if facts is None:
+        return None
+    taken = facts.get("taken_over", {})
+    return DefaultFact(
+        lets_in=facts["lets_in"],
+        when=_conditions(facts.get("when", ())),
+        names=_paths(facts.get("names")),
+        taken_over=taken.get("type"),
+        at=_path(taken.get("at")),
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -70,6 +70,12 @@ def _caveats(found: Exposed, path: str | None) -> Iterator[Diagnostic]:
     if found.narrowing and found.after:
         message = f"{_named(found.narrowing)} may let in less than what is told here"
         yield Diagnostic("exposure-narrower", message, path, severity="note")
+    by_rules: dict[str, list[str]] = {}
+    for address, lets_in in found.defaults:
+        by_rules.setdefault(lets_in, []).append(address)
+    for lets_in, addresses in by_rules.items():
+        message = f"{_named(tuple(addresses))}: {lets_in}"
+        yield Diagnostic("exposure-default", message, path, severity="note")
     if found.bare:
         message = f"no firewall of this code is on {_named(found.bare)}: every port is open until one is"
         yield Diagnostic("exposure-bare", message, path, severity="note")

@@ -128,6 +128,21 @@ class ResourceFact:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultFact:
+    """Rules that a cloud has beside a resource before any code has: what they let in, and when that counts.
+
+    They are no matter any more once a resource of the type `taken_over` names the first at `at`, by any of
+    what stands at `names`.
+    """
+
+    lets_in: str
+    when: tuple[Condition, ...]
+    names: tuple[Path, ...]
+    taken_over: str | None
+    at: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class AttachingFact:
     """A type of resource that attaches groups, or bears the marks that rules are for.
 

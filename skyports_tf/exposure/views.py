@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from skyports_tf.exposure.attachments import attachments
-from skyports_tf.exposure.caveats import bare_machines, narrowing
+from skyports_tf.exposure.caveats import bare_machines, defaults, narrowing
 from skyports_tf.exposure.facts import facts_of
 from skyports_tf.exposure.lookup import Untold
 from skyports_tf.exposure.model import Exposure
@@ -23,7 +23,8 @@ class Exposed:
     """What a view exposes; `before` is None where there is none. `untold` is what nobody can tell yet.
 
     `attached` says what the resources with rules guard, by address. `narrowing` are those that may take
-    away from what is told, `bare` machines that are open on every port until a firewall is on them.
+    away from what is told, `bare` machines that are open on every port until a firewall is on them, and
+    `defaults` say, by address, what a cloud's own rules let in.
     """
 
     after: tuple[Exposure, ...]
@@ -32,6 +33,7 @@ class Exposed:
     attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     narrowing: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
 
 
 def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) -> Exposed:
@@ -56,6 +58,7 @@ def exposed(view: View, ours: tuple[str, ...] = (), stack: str | None = None) ->
         attached={**attachments(view.before or ()), **attachments(view.after)},
         narrowing=narrowing(view.after),
         bare=bare_machines(here),
+        defaults=defaults(here),
     )
 
 
