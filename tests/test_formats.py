@@ -86,6 +86,18 @@ def test_one_plan_answers_in_several_formats(project: Project, tmp_path: Path) -
     assert (answer.code, files["gitlab"].read_text()) == (3, '{"create":0,"update":0,"delete":0}\n')
 
 
+def test_findings_that_end_the_call_are_in_the_other_formats_too(project: Project, tmp_path: Path) -> None:
+    project.task("99999", name="wrong", file="wrong.yaml")
+    files = {name: tmp_path / f"plan.{name}" for name in ("sarif", "junit", "markdown")}
+    words = [word for name, file in files.items() for word in ("--also", f"{name}={file}")]
+    answer = call(project.folder, "plan", "wrong.yaml", *words, "--also", f"sarif={tmp_path}/plan.junit/x")
+    assert answer.code == 1
+    assert "error[bad-port]" in answer.err and "error[file-unwritable]" in answer.err
+    for name, file in files.items():
+        alone = call(project.folder, "plan", "wrong.yaml", "--format", name).out
+        assert file.read_text(encoding="utf-8") == alone != ""
+
+
 @pytest.mark.parametrize("value", ["markdown", "text=a", "json=a", "gitlab=", "gitlab=a/", "xml=a"])
 def test_a_file_without_a_format_that_there_is_is_wrong_usage(value: str, project: Project) -> None:
     answer = call(project.folder, "plan", "web.yaml", "--also", value)

@@ -15,6 +15,7 @@ from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import StackPlan
+from skyports_tf.policy import NO_POLICY, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,20 @@ def document_files(
 def plan_document(name: str, answer: PlanAnswer) -> Document:
     """What was planned in the format `name`."""
     return _OF_PLAN[name](answer)
+
+
+def failed_text(
+    name: str, files: Sequence[str], policy: Policy | None, found: Sequence[Diagnostic]
+) -> str | None:
+    """Findings that ended a call before anything was planned, in a format; None where it has no words.
+
+    Without a policy it was not known yet.
+    """
+    if name in FINDING_FORMATS:
+        unread = policy is None
+        return findings_document(name, "plan", files, policy or NO_POLICY, found, unread=unread)
+    made = failed_document(name)
+    return made(found) if made else None
 
 
 def failed_document(name: str) -> Callable[[Sequence[Diagnostic]], str] | None:

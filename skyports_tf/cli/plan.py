@@ -11,7 +11,14 @@ import click
 
 from skyports_tf.cli.configuration import time_now
 from skyports_tf.cli.console import Session, pass_session
-from skyports_tf.cli.formats import PLAN_FORMATS, PlanAnswer, document_files, failed_document, plan_document
+from skyports_tf.cli.formats import (
+    PLAN_FORMATS,
+    PlanAnswer,
+    document_files,
+    failed_document,
+    failed_text,
+    plan_document,
+)
 from skyports_tf.cli.options import TaskOptions, format_option, task_options
 from skyports_tf.cli.reports import tell_failures
 from skyports_tf.cli.running import (
@@ -24,8 +31,8 @@ from skyports_tf.cli.running import (
 )
 from skyports_tf.cli.runoptions import parallel_option, since_option, terraform_options
 from skyports_tf.cli.tasks import compile_request, compiled_tree
-from skyports_tf.compiler import Compilation
-from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.compiler import Compilation, CompileRequest
+from skyports_tf.diagnostics import Diagnostic, FindingsError, SkyportsError
 from skyports_tf.lifecycle import Progress, RunSettings, plan_stacks
 from skyports_tf.model import GeneratedFile, Stack, StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
@@ -77,10 +84,7 @@ def plan(
     for 'apply --saved'.
     """
     session.failed_as = failed_document(session.format)
-    tell_failures(session, "plan", options.files)
-    request = compile_request(session, options, time_now())
-    tell_failures(session, "plan", request.files, request.config.policy)
-    compilation = compiled_tree(session, request)
+    request, compilation = _compiled(session, options, also)
     planned = plan_all(session, compilation, run_settings(request.config, lock_timeout))
     if reviewed is not None and (found := unreviewed(planned.results, Path(reviewed))):
         planned.failures.append(FindingsError(found))
@@ -97,6 +101,37 @@ def plan(
     if code:
         return code if planned.interrupted else 1
     return CHANGES if any(does_anything(item) for item in planned.results) else 0
+
+
+def _compiled(
+    session: Session, options: TaskOptions, also: Sequence[tuple[str, str]]
+) -> tuple[CompileRequest, Compilation]:
+    """Compile; findings that end the call here are written to the files of `also`, too."""
+    files, policy = options.files, None
+    tell_failures(session, "plan", files)
+    try:
+        request = compile_request(session, options, time_now())
+        files, policy = request.files, request.config.policy
+        tell_failures(session, "plan", files, policy)
+        return request, compiled_tree(session, request)
+    except SkyportsError as error:
+        for name, file in also:
+            _write_failure(session, file, failed_text(name, files, policy, error.diagnostics))
+        raise
+
+
+def _write_failure(session: Session, file: str, text: str | None) -> None:
+    try:
+        if text is not None:
+            _write(file, text)
+    except FindingsError as error:
+        # what ended the call goes before what could not be written of it
+        session.report(error.diagnostics)
+
+
+def _write(file: str, text: str) -> None:
+    folder, base = os.path.split(file)
+    write_files(folder or ".", (GeneratedFile(base, text),))
 
 
 def plan_all(session: Session, compilation: Compilation, settings: RunSettings) -> Outcome[StackPlan]:
@@ -158,8 +193,7 @@ def write_documents(session: Session, answer: PlanAnswer, also: Sequence[tuple[s
     incomplete = False
     for name, file in also:
         document = plan_document(name, answer)
-        folder, base = os.path.split(file)
-        write_files(folder or ".", (GeneratedFile(base, document.text),))
+        _write(file, document.text)
         session.report(document.findings)
         incomplete |= bool(document.findings)
     return incomplete
