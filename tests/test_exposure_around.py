@@ -69,6 +69,26 @@ def test_one_with_a_new_group_is_the_matter_of_that_group() -> None:
     assert (found.after, found.untold) == ((), ())
 
 
+def test_a_group_that_the_code_names_and_does_not_give_guards_nothing() -> None:
+    """As of a condition that is false."""
+    group = {"references": ["var.guarded", "aws_security_group.new.id", "aws_security_group.new"]}
+    document = plan(
+        change("aws_lb.a", {**NETWORK, "security_groups": []}, unknown={"id": True, "arn": True}),
+        change("aws_lb_listener.a", LISTENER, unknown={"load_balancer_arn": True}),
+        change("linode_nodebalancer_config.c", {"nodebalancer_id": 7, "port": 80, "protocol": "http"}),
+        change("linode_firewall.f", {"inbound_policy": "DROP", "inbound": [], "nodebalancers": []}),
+        change("linode_nodebalancer.n", {"id": "7"}),
+        configuration=code(
+            aws_lb__a={"security_groups": group},
+            aws_lb_listener__a={"load_balancer_arn": refers("aws_lb.a", attribute="arn")},
+            linode_firewall__f={"nodebalancers": refers("linode_nodebalancer.n")},
+        ),
+    )
+    found = read(document)
+    assert {item.address for item in found.after} == {"aws_lb_listener.a", "linode_nodebalancer_config.c"}
+    assert found.attached == {}
+
+
 def test_one_that_may_be_internal_is_told() -> None:
     unknown = plan(
         change("aws_lb.a", {**NETWORK, "internal": None, "id": "lb/1"}, unknown={"internal": True}),

@@ -91,9 +91,10 @@ def _all_names(resource: Resource, paths: Iterable[Path]) -> Iterator[str]:
 
 def _own(resource: Resource, paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
-        known = [item for item in items_at((resource.values,), path) if item is not UNKNOWN]
+        found = items_at((resource.values,), path)
+        known = [item for item in found if item is not UNKNOWN]
         yield from (str(item) for item in known if isinstance(item, (str, int)))
-        if not known:
+        if found and not known:
             yield from resource.all_referred(path.steps)
 
 

@@ -95,7 +95,7 @@ def _gives(resource: Resource, path: Path) -> bool:
     """Whether a group stands at `path`: its id, or one that is not known yet and that the code gives."""
     found = items_at((resource.values,), path)
     written = resource.expressions is not None and resource.is_written(path.steps)
-    return any(written or item is not UNKNOWN for item in found) or bool(resource.all_referred(path.steps))
+    return any(written or item is not UNKNOWN for item in found)
 
 
 def identities(resource: Resource) -> set[str]:
@@ -105,9 +105,10 @@ def identities(resource: Resource) -> set[str]:
 
 
 def given_names(resource: Resource, path: Path) -> Iterator[str]:
-    """What stands at a path, and the address of what the code names there."""
+    """What stands at a path; of what is not known yet, the address of what the code names there."""
     yield from marks_at(resource, path)
-    yield from resource.all_referred(path.steps)
+    if UNKNOWN in items_at((resource.values,), path):
+        yield from resource.all_referred(path.steps)
 
 
 def marks_at(resource: Resource, path: Path) -> Iterator[str]:
