@@ -190,3 +190,21 @@ def test_windows_spelling_of_a_redirected_plan_is_read(folder: Path) -> None:
 def test_nothing_exposed_is_said(folder: Path) -> None:
     (folder / "empty.json").write_text(json.dumps(plan()), encoding="utf-8")
     assert call(folder, "exposure", "empty.json").out == "nothing is exposed\n"
+
+
+def test_ports_of_every_protocol_are_told_as_what_they_are(folder: Path) -> None:
+    rule = {
+        "direction": "Inbound",
+        "access": "Allow",
+        "priority": 100,
+        "protocol": "*",
+        "destination_port_ranges": ["443", "8000-8100"],
+        "source_address_prefix": "Internet",
+    }
+    plan_of = plan(change("azurerm_network_security_rule.a", rule))
+    (folder / "any.json").write_text(json.dumps(plan_of), encoding="utf-8")
+    answer = call(folder, "exposure", "any.json")
+    assert "tcp, udp 443 " in answer.out
+    assert "tcp, udp 8000-8100 " in answer.out
+    assert call(folder, "exposure", "any.json", "--asks", "udp/8080").code == 1
+    assert call(folder, "exposure", "any.json", "--asks", "icmp").code == 0

@@ -150,12 +150,12 @@ def _guarded(answer: Answer, item: Exposure) -> str:
 
 
 def _what(item: Exposure) -> str:
-    if item.protocol == "all":
-        return "everything"
     if (item.from_port, item.to_port) == (0, _LAST_PORT):
-        return f"{item.protocol} every port" if item.protocol in ("tcp", "udp") else item.protocol
+        every = {"all": "everything", "tcp": "tcp every port", "udp": "udp every port"}
+        return every.get(item.protocol, item.protocol)
     last = f"-{item.to_port}" if item.to_port != item.from_port else ""
-    return f"{item.protocol} {item.from_port}{last}"
+    protocol = "tcp, udp" if item.protocol == "all" else item.protocol
+    return f"{protocol} {item.from_port}{last}"
 
 
 def _place(item: Exposure) -> str:
