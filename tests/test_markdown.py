@@ -87,6 +87,10 @@ def test_the_summary_is_in_port_words_and_comes_first() -> None:
             "Opens `tcp/*` and udp/53 to the internet on a",
         ),
         (
+            [opening_plan(f"w{place}", [("tcp", 80, 80, "0.0.0.0/0")]) for place in range(4)],
+            "Opens tcp/80 to the internet on w0, w1, w2 and 1 more cluster",
+        ),
+        (
             [opening_plan(f"w{place}", [("tcp", 80, 80, "0.0.0.0/0")]) for place in range(40)],
             "Opens tcp/80 to the internet on 40 clusters",
         ),

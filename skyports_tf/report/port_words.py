@@ -49,10 +49,10 @@ def by_source(reach: Mapping[tuple[str, str], PortSet]) -> dict[str, Ports]:
 
 
 def listed(words: Sequence[str], most: int, noun: str = "") -> str:
-    """`a`, `a and b`, `a, b and 3 more`: at most so many words, the rest counted."""
+    """`a`, `a and b`, `a, b and 3 more`: at most so many words, the rest counted; `noun` is a plural in s."""
     if len(words) > most:
         left = len(words) - most
-        more = f"{left} more {noun}".rstrip()
+        more = f"{left} more {noun.removesuffix('s') if left == 1 else noun}".rstrip()
         return f"{', '.join(words[:most])} and {more}" if most else more
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
