@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.github import GitHub, Run
-from tests.support.gitlab import GitLab
+from tests.support.gitlab import GitLab, Pipeline
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.pipelines import read
 from tests.support.sample import USER_HASH, Sample, key_of, sample_repository
@@ -21,7 +21,7 @@ WEST = "us-west-2"
 JUPYTER, LLM = key_of("jupyter", "aws-us-east-1"), key_of("llm", "aws-us-east-1")
 TENSORBOARD = key_of("tensorboard", f"aws-{WEST}")
 ANYWHERE, INSIDE = "0.0.0.0/0", "10.0.0.0/8"
-SHOWN = "skyports.tfplan.json"
+PLAN, SHOWN = "skyports.tfplan", "skyports.tfplan.json"
 
 
 def test_a_pull_request_and_its_pipeline(aws: MotoServer, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def what_was_merged_is_what_was_reviewed_and_that_is_applied(
     assert "Applied:    1 opened" in told[0] and "Applied:    2 opened" in told[1]
     plans = github.artifact(run, "skyports-plans")
     for stack in ("jupyter/aws-us-east-1", "llm/aws-us-east-1"):
-        assert (plans / stack / "skyports.tfplan").is_file()
+        assert (plans / stack / PLAN).is_file()
         assert fingerprint(plans / stack) == fingerprint(
             github.artifact(reviewed, "skyports-reviewed") / "plans" / stack
         )
@@ -164,30 +164,38 @@ def what_moved_since_its_review_is_not_applied(github: GitHub, sample: Sample) -
 
 
 def gitlab_does_the_same(gitlab: GitLab, sample: Sample) -> None:
-    """A merge request that breaks the policy; and what was merged last, started by hand."""
+    """Merge requests: one breaks the policy, one closes a cluster; and what was merged, started by hand."""
     request = gitlab.merge_request("database")
     assert request.codes == {"skyports:check": 1, "skyports:plan": 1}
     report = (request.done["skyports:check"].kept / "artifacts/skyports-junit.xml").read_text()
     assert "tasks/tensorboard.yaml:4" in report and "no-databases" in report
 
+    sample.branch("retire")
+    sample.retire("tasks/serving/llm.yaml")
+    sample.push("The LLM is not needed any more")
+    request = gitlab.merge_request("retire")
+    assert request.codes == {"skyports:check": 0, "skyports:plan": 0}
+    everything = len(sample.states()[LLM]["resources"])
+    assert counts(request, "skyports:plan")["delete"] >= everything - 1 > 0
+    sample.merge("retire")
+
     started = gitlab.on_main("web")
     assert started.codes == {"skyports:prepare": 0}
+    assert counts(started, "skyports:prepare") == {**counts(request, "skyports:plan"), "create": 2}
     kept = started.done["skyports:prepare"].kept / "artifacts"
-    assert json.loads((kept / "skyports-plan.json").read_text()) == {"create": 2, "update": 0, "delete": 0}
-    assert files(kept / "infra") == [
-        f"tensorboard/aws-{WEST}/skyports.tfplan",
-        f"tensorboard/aws-{WEST}/{SHOWN}",
-    ]
-    name = f"skyports:apply tensorboard/aws-{WEST}"
-    assert name in started.manual and len(started.manual) == 3
-    assert gitlab.play(started, name).code == 0
+    stacks = ("llm/aws-us-east-1", f"tensorboard/aws-{WEST}")
+    assert files(kept / "infra") == [f"{stack}/{name}" for stack in stacks for name in (PLAN, SHOWN)]
+    assert len(started.manual) == 3
+    for stack in stacks:
+        assert gitlab.play(started, f"skyports:apply {stack}").code == 0
+    assert sample.group("llm") is None and sample.states()[LLM]["resources"] == []
     assert sample.open_ports("tensorboard", WEST) == {
         (6006, INSIDE),
         (6009, INSIDE),
         (22, INSIDE),
         (22, ANYWHERE),
     }
-    stale = gitlab.play(started, name)
+    stale = gitlab.play(started, f"skyports:apply tensorboard/aws-{WEST}")
     assert stale.code == 3 and "Saved plan is stale" in stale.log
 
 
@@ -199,7 +207,6 @@ def what_nobody_needs_any_more_is_closed(github: GitHub, sample: Sample) -> None
         for item in found["Instances"]
     ]
     client.terminate_instances(InstanceIds=nodes)
-    launch_nodes(sample.aws.url, f"llm-{USER_HASH}", 1)
     cron = upkeep(sample, 0)
     assert github.on_main("schedule", cron=cron).results == {"reap": "success"}
     assert sample.open_ports("tensorboard", WEST)
@@ -211,7 +218,8 @@ def what_nobody_needs_any_more_is_closed(github: GitHub, sample: Sample) -> None
     states = sample.states()
     assert states[TENSORBOARD]["resources"] == []
     assert states.keys() == {JUPYTER, LLM, TENSORBOARD}
-    assert sample.open_ports("llm") and sample.open_ports("jupyter")
+    # a node of this one lives
+    assert sample.open_ports("jupyter") == {(8888, ANYWHERE), (8889, INSIDE), (22, INSIDE)}
 
 
 # -- what the steps left behind --------------------------------------------------------
@@ -223,6 +231,12 @@ def findings(run: Run) -> list[dict[str, Any]]:
     (found,) = report["runs"]
     results: list[dict[str, Any]] = found["results"]
     return results
+
+
+def counts(pipeline: Pipeline, job: str) -> dict[str, int]:
+    """GitLab's report of a job."""
+    found: dict[str, int] = json.loads((pipeline.done[job].kept / "artifacts/skyports-plan.json").read_text())
+    return found
 
 
 def place(result: dict[str, Any]) -> tuple[Any, ...]:

@@ -64,6 +64,13 @@ class Sample:
             answer = call(self.folder, *words)
             assert answer.code == 0, answer.err
 
+    def retire(self, task: str) -> None:
+        """Take a task out, so that its ports close."""
+        (self.folder / task).unlink()
+        answer = call(self.folder, "compile", "--all", "--forget", task)
+        assert (answer.code, answer.err) == (0, "")
+        self.compile()
+
     def branch(self, name: str) -> None:
         """Begin a branch at the main branch as the origin has it."""
         git(self.folder, "fetch", "-q", "origin")
@@ -74,6 +81,12 @@ class Sample:
         sha = commit(self.folder, message)
         git(self.folder, "push", "-q", "--force", "origin", "HEAD")
         return sha
+
+    def merge(self, branch: str) -> None:
+        """Merge a branch that was pushed into the main branch."""
+        self.branch("main")
+        git(self.folder, "merge", "-q", "--no-ff", "-m", f"Merge {branch}", f"origin/{branch}")
+        git(self.folder, "push", "-q", "origin", "HEAD:main")
 
     # -- what the clouds know ------------------------------------------------------------
 
