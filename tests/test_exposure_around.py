@@ -462,3 +462,17 @@ def test_what_is_looked_up_grows_with_the_plan_and_not_with_its_square(
         return len(looked)
 
     assert looks(40) < 2.1 * looks(20)
+
+
+def test_a_value_that_is_new_is_one_all_the_same() -> None:
+    """Whatever it will be: the rule is for it, and not for those whom a rule without it is for."""
+    rule = {"protocol": "tcp", "port": "443", "subnet": "0.0.0.0", "subnet_size": 0}
+    document = plan(
+        change("vultr_firewall_rule.r", rule, unknown={"source": True}),
+        configuration=code(vultr_firewall_rule__r={"source": refers("vultr_load_balancer.l")}),
+    )
+    found = read(document)
+    assert [(item.source, item.source_kind, item.internet) for item in found.after] == [
+        ("vultr_load_balancer.l", "tag", False)
+    ]
+    assert found.untold == ()

@@ -160,6 +160,18 @@ def test_denying_wins_a_tie_where_the_cloud_says_so() -> None:
     assert opened(allow, off) == {("tcp", 22, 23, "10.0.0.0/8")}
 
 
+@pytest.mark.parametrize(("denied", "left"), [(None, set()), (499, set()), (501, {22})])
+def test_of_rules_without_a_number_those_that_deny_come_first(denied: int | None, left: set[int]) -> None:
+    ingress = {"source_cidrs": ["0.0.0.0/0"], "destination_ports": [22]}
+    rule = {"parent_id": "g", "protocol": "TCP", "ingress": ingress}
+    kind = "nebius_vpc_v1_security_rule"
+    found = opened(
+        change(f"{kind}.allow", {**rule, "access": "ALLOW", "priority": 0}),
+        change(f"{kind}.deny", {**rule, "access": "DENY", "priority": denied}),
+    )
+    assert {first for _, first, _, _ in found} == left
+
+
 def test_a_rule_for_some_tags_denies_machines_with_them_alone() -> None:
     deny = tagged("d", "deny", 1, ["22"], ["0.0.0.0/0"], target_tags=["web"])
     everywhere = tagged("a", "allow", 1000, ["22"], ["10.0.0.0/8"])
