@@ -29,10 +29,8 @@ from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.running.plans import (
     PLAN_FILE,
     apply_saved,
-    apply_together,
     empty_plan,
     make_plan,
-    make_plans,
     paths_of,
 )
 from skyports_tf.running.repair import mend, repair
@@ -48,6 +46,8 @@ from skyports_tf.running.state import (
     status_of,
 )
 from skyports_tf.running.stream import Record
+from skyports_tf.running.together import apply_together, make_plans
+from skyports_tf.tree import directories_of_tree
 
 __all__ = [
     "PLAN_FILE",
@@ -98,9 +98,16 @@ def plan_stacks(
         for view in execution.views:
             if mend(view):
                 execution.reader.forget()
-        plans = make_plans(execution, out)
+        plans = make_plans(execution, out, is_whole=len(stacks) > 1 and _are_all(out, stacks))
         keep_shown(execution.paths, *plans)
         return plans
+
+
+def _are_all(out: str, stacks: Sequence[Stack]) -> bool:
+    """Whether these are all stacks of their place, as far as the folders of the tree tell."""
+    mine = {stack.directory for stack in stacks}
+    place = f"/{stacks[0].place}"
+    return all(name in mine for name in directories_of_tree(out) if name.endswith(place))
 
 
 def plan_closed(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackPlan:
@@ -147,6 +154,7 @@ def apply_plan(out: str, plan: StackPlan, settings: RunSettings, progress: Progr
             record = apply_saved(execution, plan, "apply")
         except TerraformError as error:
             raise _explained(execution, error) from None
+        drop_stale_outputs(execution)
         return _applied_status(out, execution, record)
 
 
@@ -182,7 +190,6 @@ def _applied_status(out: str, execution: Execution, record: Record) -> StackStat
     if stack.layout == "separate" and record.outputs:
         outputs = record.outputs.values
     else:
-        drop_stale_outputs(execution)
         outputs = read_outputs(execution)
     status = status_of(stack, output_rules(outputs), outputs)
     return replace(status, warnings=execution.warnings(record))

@@ -41,7 +41,7 @@ PIPELINE = (
     "running.initialization running.migration running.creations running.turns running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.steps running.plans running.saved running.probe running.imports running.repair",
-    "running.staterooms running.stale",
+    "running.together running.staterooms running.stale",
     "running.adopting lifecycle closing running.foreground running.shutdown holding adoption relayout",
     "running.differences drift",
     "sightings life running.look running.skystatus reaped reaping",

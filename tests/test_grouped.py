@@ -202,3 +202,15 @@ def modules(project: Project) -> dict[str, Any]:
 
 def untouched(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {name for name in before if before[name] == after.get(name)}
+
+
+def test_a_cluster_whose_files_are_gone_is_never_closed_by_a_plan_of_the_others(
+    fleet: Project, aws: MotoServer
+) -> None:
+    shutil.rmtree(fleet.folder / "infra" / "green")
+    (root(fleet) / "green.cluster.tf").unlink()
+    (fleet.folder / "tasks" / "green.yaml").unlink()
+    fleet.task("[8888]", name="blue", file="tasks/blue.yaml")
+    answer = call(fleet.folder, "apply", "-y", "tasks", "--json")
+    assert answer.code == 0, answer.err
+    assert groups(aws) == {"blue": {8888}, "green": {7000, 8888}, "red.one": {7000, 8888}}

@@ -22,6 +22,7 @@ _LONE: Final = f"module.{LONE_MODULE}"
 _IMPORT: Final = "import"
 # where a diagnostic points, as `format_message` has it
 _PLACE: Final = re.compile(r"with (module\.[^.\[]+)[.\[]")
+_MODULE: Final = re.compile(r"module\.[^.\[]+")
 
 _Json = Mapping[str, Any]
 
@@ -41,6 +42,12 @@ class Lens:
     def output(self) -> str:
         """The name of the output that tells of the stack."""
         return self.module.removeprefix("module.")
+
+    @staticmethod
+    def module_in(address: str) -> str:
+        """The module of the root that an address is in; empty where it is in none."""
+        found = _MODULE.match(address)
+        return found[0] if found else ""
 
     def outward(self, address: str) -> str:
         """An address of the stack as it is called in the root module."""

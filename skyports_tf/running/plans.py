@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from functools import cache, partial
-from itertools import chain, zip_longest
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +28,6 @@ from skyports_tf.running.changes import (
 from skyports_tf.running.contents import has_packed_rules, packed_changes, packed_rules
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.initialization import StackPaths
-from skyports_tf.running.lens import Lens
 from skyports_tf.running.moves import PlanFacts
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.state import is_unfinished, mark_finished, mark_unfinished, read_outputs, with_tasks
@@ -52,7 +50,6 @@ SHOWN_FILE: Final = "skyports.tfplan.json"
 
 # Terraform 1.5 to 1.15, and OpenTofu
 _STALE: Final = "Saved plan is stale"
-_COUNTS: Final = tuple(item.name for item in fields(ResourceCounts))
 
 
 def make_plan(
@@ -73,41 +70,12 @@ def make_plan(
         run = execution.stream(
             "plan", lambda hear: execution.terraform.plan(on_event=hear, out=draft.name, **options)
         )
-        plan = replace(_planned(execution, run.record, draft.name, closing), flags=more)
+        plan = replace(planned(execution, run.record, draft.name, closing), flags=more)
         if closing is None and not does_anything(plan):
-            _remove_plan(paths, _own_plan(paths))
+            remove_plan(paths, _own_plan(paths))
             mark_finished(paths)
             return plan
-        return _kept(out, paths, plan, (draft, _own_plan(paths)))
-
-
-def make_plans(execution: Execution, out: str) -> tuple[StackPlan, ...]:
-    """Plan all stacks of a shared root module in one run of Terraform, and save the plan as `make_plan`.
-
-    Where the plan of a stack does nothing, it has no part of the saved one.
-    """
-    paths = execution.paths
-    with drafted(paths.folder) as draft:
-        run = execution.stream(
-            "plan",
-            lambda hear: execution.terraform.plan(on_event=hear, out=draft.name, **execution.flags),
-        )
-        told = execution.told(run.record)
-        plans = [_planned(view, record, draft.name, None) for view, record in told]
-        for (view, _), plan in zip(told, plans, strict=True):
-            if not does_anything(plan):
-                mark_finished(view.paths)
-        if not any(map(does_anything, plans)):
-            _remove_plan(paths, PLAN_FILE)
-            return tuple(plans)
-        first = _kept(out, paths, plans[0], (draft, PLAN_FILE))
-    saved = partial(
-        replace,
-        plan_file=first.plan_file,
-        plan_digest=first.plan_digest,
-        files_digest=first.files_digest,
-    )
-    return tuple(saved(plan) if does_anything(plan) else plan for plan in plans)
+        return kept(out, paths, plan, (draft, _own_plan(paths)))
 
 
 def does_anything(plan: StackPlan) -> bool:
@@ -115,7 +83,7 @@ def does_anything(plan: StackPlan) -> bool:
     return plan.counts.any or plan.outputs_changed
 
 
-def _planned(
+def planned(
     execution: Execution, record: Record, plan_file: str, closing: Mapping[str, Any] | None
 ) -> StackPlan:
     """What a run has planned for the execution's stack; not saved yet."""
@@ -133,7 +101,7 @@ def _planned(
     )
 
 
-def _kept(out: str, paths: StackPaths, plan: StackPlan, file: tuple[Path, str]) -> StackPlan:
+def kept(out: str, paths: StackPaths, plan: StackPlan, file: tuple[Path, str]) -> StackPlan:
     """Save the draft of a plan under its name in the folder of its root module."""
     draft, saved = file
     digest, files = hashlib.sha256(draft.read_bytes()).hexdigest(), files_digest(draft)
@@ -193,64 +161,27 @@ def apply_saved(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
     Raises `FindingsError` where another plan was saved since, or the steps are no longer those of the plan.
     """
     paths = execution.paths
-    _check_plan(paths, plan)
+    check_plan(paths, plan)
     mark_unfinished(paths)
-    record = _applied(execution, plan, phase)
+    record = applied(execution, plan, phase)
     mark_finished(paths)
-    _remove_plan(paths, _name_of(plan))
+    remove_plan(paths, name_of(plan))
     return record
 
 
-def apply_together(execution: Execution, plans: Sequence[StackPlan], phase: Phase) -> Record:
-    """Apply the plan of `make_plans` as `apply_saved`, all its stacks in one run of Terraform a step.
+def applied(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
+    """Apply a saved plan, step by step where it has several; what the run has said.
 
-    `plans` are all parts of the saved plan. Raises as `apply_saved`.
+    Where other stacks of its root module were applied meanwhile, it is planned again and held against
+    what was shown.
     """
-    whole = _joined(plans)
-    _check_plan(execution.paths, whole)
-    views = [view for view in execution.views if view.stack.directory in {p.stack.directory for p in plans}]
-    for view in views:
-        mark_unfinished(view.paths)
-    record = _applied(execution, whole, phase)
-    execution.reader.forget()
-    for view in views:
-        mark_finished(view.paths)
-    _remove_plan(execution.paths, _name_of(whole))
-    return record
-
-
-def _joined(plans: Sequence[StackPlan]) -> StackPlan:
-    """The plans of a shared root module as one, by the addresses that it knows."""
-    lenses = [Lens.of(plan.stack) for plan in plans]
-    steps = zip_longest(
-        *(
-            [tuple(map(lens.outward, step)) for step in plan.opening]
-            for lens, plan in zip(lenses, plans, strict=True)
-        ),
-        fillvalue=(),
-    )
-    shown = (
-        (lens.outward(address), action)
-        for lens, plan in zip(lenses, plans, strict=True)
-        for address, action in plan.shown
-    )
-    counts = [plan.counts for plan in plans]
-    return replace(
-        plans[0],
-        counts=ResourceCounts(*(sum(getattr(item, name) for item in counts) for name in _COUNTS)),
-        opening=tuple(tuple(chain.from_iterable(parts)) for parts in steps),
-        shown=tuple(shown),
-    )
-
-
-def _applied(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
     if plan.opening:
         return apply_in_steps(execution, plan, phase)
     counts = plan.counts
     try:
         return execution.stream(
             phase,
-            lambda hear: execution.terraform.apply(_name_of(plan), on_event=hear, **execution.flags),
+            lambda hear: execution.terraform.apply(name_of(plan), on_event=hear, **execution.flags),
             counts.create + counts.update + counts.delete,
         ).record
     except TerraformError as error:
@@ -265,19 +196,21 @@ def _own_plan(paths: StackPaths) -> str:
     return PLAN_FILE if paths.module == LONE_MODULE else f"skyports.{paths.module}.tfplan"
 
 
-def _name_of(plan: StackPlan) -> str:
+def name_of(plan: StackPlan) -> str:
+    """The name of the file that a plan was saved as."""
     return Path(plan.plan_file).name if plan.plan_file else PLAN_FILE
 
 
-def _remove_plan(paths: StackPaths, name: str) -> None:
+def remove_plan(paths: StackPaths, name: str) -> None:
+    """Remove a saved plan, and what it was shown to do."""
     beside = (SHOWN_FILE,) if name == PLAN_FILE else ()
     for file in (*beside, name):
         (paths.folder / file).unlink(missing_ok=True)
 
 
-def _check_plan(paths: StackPaths, plan: StackPlan) -> None:
+def check_plan(paths: StackPaths, plan: StackPlan) -> None:
     """Refuse a plan file that is not the one that was shown; that it is missing, Terraform says."""
-    path = paths.folder / _name_of(plan)
+    path = paths.folder / name_of(plan)
     if plan.plan_digest is None or not path.is_file():
         return
     if hashlib.sha256(path.read_bytes()).hexdigest() != plan.plan_digest:
@@ -288,7 +221,7 @@ def _check_plan(paths: StackPaths, plan: StackPlan) -> None:
 def empty_plan(out: str, stack: Stack) -> StackPlan:
     """The plan of a stack with nothing to do; a plan that was saved before goes."""
     paths = paths_of(out, stack)
-    _remove_plan(paths, _own_plan(paths))
+    remove_plan(paths, _own_plan(paths))
     return StackPlan(stack, PortChanges(), ResourceCounts())
 
 

@@ -87,7 +87,10 @@ class ScopedTerraform(TargetingTerraform):
         return {name: {"value": value} for name, value in self._lens.outputs(state).items()}
 
     def _read(self, run: Run, cut: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Run:
-        return run if run.code != 0 else replace(run, stdout=json.dumps(cut(read_json(run.stdout))))
+        if run.code != 0:
+            return run
+        document = self._reader.parse(run.stdout) if self._reader else read_json(run.stdout)
+        return replace(run, stdout=json.dumps(cut(document)))
 
     def _seen(self, run: Run) -> Run:
         return replace(run, record=self._lens.record(run.record))
@@ -105,6 +108,8 @@ class RootReader:
         self.pulled = cache(lambda: self._root.state_pull())
         self.listed = cache(lambda: self._root.state_list())
         self.show = cache(lambda *plan_file: self._root.show(*plan_file))
+        #: What was read, parsed once.
+        self.parse = cache(read_json)
 
 
 def seen_by(stack: Stack, record: Record) -> Record:
