@@ -23,7 +23,7 @@ from skyports_tf.lifecycle import plan_stack
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
 from skyports_tf.recompile import empty_stack, recompile_stacks, rewrite_stack, write_release
 from skyports_tf.render import IMPORTS_NAME
-from skyports_tf.roots import stack_file
+from skyports_tf.roots import module_of, root_of, stack_file
 from skyports_tf.running.adopting import Adoption, adoption_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
@@ -249,5 +249,5 @@ def _explained(stack: Stack, error: TerraformError) -> TerraformError | Findings
     if not _NO_REMOVED_BLOCKS.search(error.output):
         return error
     message = f"{stack.name}: this Terraform does not know `removed` blocks, which come with Terraform 1.7"
-    way_out = f"update it, or run `terraform state rm module.ports` in {stack.directory}"
+    way_out = f"update it, or run `terraform state rm module.{module_of(stack)}` in {root_of(stack)}"
     return FindingsError(Diagnostic("release-unsupported", message, help=way_out))

@@ -26,8 +26,8 @@ from skyports_tf.running.execution import (
     silent,
 )
 from skyports_tf.running.migration import BackendMovedError
+from skyports_tf.running.planfiles import PLAN_FILE
 from skyports_tf.running.plans import (
-    PLAN_FILE,
     apply_saved,
     empty_plan,
     make_plan,

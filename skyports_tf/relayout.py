@@ -27,7 +27,8 @@ from skyports_tf.running.child import Signals, watch_signals
 from skyports_tf.running.execution import Progress, ProgressEvent, RunSettings, silent
 from skyports_tf.running.initialization import LOCK_FILE, STATE_FILE
 from skyports_tf.running.lens import Lens
-from skyports_tf.running.plans import PLAN_FILE, SHOWN_FILE, does_anything, paths_of
+from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE
+from skyports_tf.running.plans import does_anything, paths_of
 from skyports_tf.running.state import is_unfinished
 from skyports_tf.running.staterooms import StateRoom, is_empty, moved_states, state_room
 from skyports_tf.running.turns import turn_in

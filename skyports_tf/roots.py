@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,8 +18,11 @@ from skyports_tf.model import Stack
 GROUPS: Final = "groups"
 #: How files of one cluster in a shared root module end. Not `_override.tf`, which Terraform reads otherwise.
 CLUSTER_ENDING: Final = ".cluster.tf"
+#: How all files end that are one cluster's in a shared root module, those for a while among them.
+SHARED_ENDINGS: Final = (CLUSTER_ENDING, ".imports.tf", ".release.tf")
 #: The module of a stack that has a root module of its own.
 LONE_MODULE: Final = "ports"
+_HASHED: Final = re.compile(r"-x[0-9a-f]{8}$")
 
 
 def root_of(stack: Stack) -> str:
@@ -34,12 +38,13 @@ def root_name(root: str) -> str:
 def module_of(stack: Stack) -> str:
     """The name of the stack's module in its root module: an identifier of Terraform's.
 
-    That may hold all that a cluster's name may, but dots.
+    That may hold all that a cluster's name may, but dots. No two clusters have the same one, and none
+    that of a root module of its own.
     """
     if stack.layout == "separate":
         return LONE_MODULE
     name = stack.cluster
-    if "." not in name:
+    if "." not in name and name != LONE_MODULE and not _HASHED.search(name):
         return name
     return f"{name.replace('.', '-')}-x{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, StackPlan
-from skyports_tf.running.plans import PLAN_FILE, SHOWN_FILE, paths_of
+from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE
+from skyports_tf.running.plans import paths_of
 from skyports_tf.running.saved import keep_shown, plan_fingerprint, saved_plan, unreviewed
 from tests.support.command_line import call, valid
 from tests.support.pretend_terraform import pretend_terraform

@@ -15,7 +15,7 @@ from skyports_tf.model import IngressRule, PackedRule, PortRule, StackPlan
 from skyports_tf.ports import PortSet
 from skyports_tf.report.json_output import planned_json
 from skyports_tf.report.text import applied_text, plan_text
-from skyports_tf.running.steps import files_digest
+from skyports_tf.running.planfiles import files_digests
 from tests.support.stacks import ANYWHERE, Heard, aws_stack, rule, write_local_stack
 
 SETTINGS = RunSettings()
@@ -224,5 +224,5 @@ def test_a_plan_in_steps_says_so_and_what_plain_terraform_does_not(story: Story)
 def test_a_plan_file_without_a_configuration_has_no_digest(tmp_path: Path) -> None:
     path = tmp_path / "plan"
     path.write_bytes(b"encrypted")
-    assert files_digest(path) == ""
-    assert files_digest(tmp_path / "none") == ""
+    assert files_digests(path, [aws_stack()]) == [""]
+    assert files_digests(tmp_path / "none", [aws_stack()]) == [""]

@@ -26,6 +26,7 @@ from skyports_tf.report.adoption import adopting_text
 from skyports_tf.report.json_output import adopted_json, tree_json
 from skyports_tf.report.status import status_text
 from skyports_tf.resolve import Findings
+from skyports_tf.roots import root_of
 from skyports_tf.tree import find_stacks, stacks_of
 
 DECLINED = 1
@@ -94,9 +95,8 @@ def _stacks(work: _Work, cluster: str, infra: str | None) -> tuple[Stack, ...]:
 
 
 def _unapplied(plans: Sequence[AdoptionPlan], out: str) -> Diagnostic:
-    folders = ", ".join(
-        os.path.join(out, item.plan.stack.directory) for item in plans if item.plan.counts.any
-    )
+    roots = (root_of(item.plan.stack) for item in plans if item.plan.counts.any)
+    folders = ", ".join(os.path.join(out, root) for root in dict.fromkeys(roots))
     message = f"nothing was adopted yet: the imports are in {folders}, to be looked at"
     return Diagnostic("not-confirmed", message, help="say --yes to go ahead unasked", severity="note")
 

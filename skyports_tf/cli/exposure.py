@@ -20,6 +20,7 @@ from skyports_tf.exposure.model import Exposure
 from skyports_tf.exposure.questions import Question, QuestionError, parse_question
 from skyports_tf.policy import NO_POLICY
 from skyports_tf.report.exposure import asked_finding, exposure_json, exposure_text, internet_findings
+from skyports_tf.roots import stack_file
 from skyports_tf.tree import all_stacks
 
 
@@ -66,7 +67,8 @@ def exposure(session: Session, targets: tuple[str, ...], asks: tuple[str, ...], 
 def _document(name: str, request: ExposureRequest, answer: Answer, findings: Sequence[Diagnostic]) -> str:
     """What the internet reaches, and what was found, in a format of findings."""
     places = {
-        stack.name: os.path.join(request.out, stack.directory, "main.tf") for stack in all_stacks(request.out)
+        stack.name: os.path.join(request.out, stack_file(stack, "main.tf"))
+        for stack in all_stacks(request.out)
     }
     told = [*answer.diagnostics, *findings, *internet_findings(answer, places, request.config.catalog)]
     files = [target for target in request.targets if os.path.isfile(target)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import click
 
@@ -19,10 +18,9 @@ from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack, StackClosed
 from skyports_tf.report.adoption import released_text, releasing_text
 from skyports_tf.report.json_output import kept_json, released_json, tree_json
-from skyports_tf.tree import find_stacks
+from skyports_tf.tree import find_stacks, generated_files
 
 DECLINED = 1
-_GENERATED = ("*.tf", "stack.json")
 
 
 @click.command()
@@ -105,10 +103,6 @@ class _Work:
 
     def _stacks_json(self) -> list[dict[str, object]]:
         return [
-            released_json(kept_json(item.stack, self._files(item.stack)), item)
+            released_json(kept_json(item.stack, generated_files(self.out, item.stack)), item)
             for item in self.released.results
         ]
-
-    def _files(self, stack: Stack) -> list[str]:
-        folder = Path(self.out, stack.directory)
-        return [path.name for pattern in _GENERATED for path in folder.glob(pattern)]

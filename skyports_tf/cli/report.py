@@ -17,11 +17,11 @@ from skyports_tf.cli.running import Result, announced, explain_failures, filled,
 from skyports_tf.cli.runoptions import parallel_option, terraform_options
 from skyports_tf.config import DEFAULT_OUT, Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, SkyportsError
-from skyports_tf.lifecycle import Progress, plan_stack, read_status
+from skyports_tf.lifecycle import Progress, plan_stacks, read_statuses
 from skyports_tf.model import GeneratedFile, Stack
 from skyports_tf.report.html import is_page, page_html, page_json, page_text
 from skyports_tf.report.page_stacks import PageStack
-from skyports_tf.roots import stack_file
+from skyports_tf.roots import by_root, stack_file
 from skyports_tf.tree import find_stacks
 from skyports_tf.write import write_files
 
@@ -90,18 +90,19 @@ def _look(
     """The stacks with what was asked for beside the tree; what fails is left out and added to `failures`."""
     tree, settings = options.out or config.out, run_settings(config, options.lock_timeout)
 
-    def of_each(look: Callable[[Stack, Progress], Result]) -> dict[str, Result]:
+    def of_all(look: Callable[[tuple[Stack, ...], Progress], Sequence[Result]]) -> dict[str, Result]:
         found: dict[str, Result] = {}
 
-        def step(stack: Stack, progress: Progress) -> None:
-            found[stack.directory] = look(stack, progress)
+        def step(members: tuple[Stack, ...], progress: Progress) -> None:
+            looked = zip(members, look(members, progress), strict=True)
+            found.update((stack.directory, result) for stack, result in looked)
 
-        failures.extend(run_each(session, stacks, step).failures)
+        failures.extend(run_each(session, by_root(stacks), step).failures)
         return found
 
-    states = of_each(lambda stack, _: read_status(tree, stack, settings)) if options.state else {}
+    states = of_all(lambda members, _: read_statuses(tree, members, settings)) if options.state else {}
     plans = (
-        of_each(lambda stack, heard: plan_stack(tree, stack, settings, announced(heard, stack, "plan")))
+        of_all(lambda members, heard: plan_stacks(tree, members, settings, announced(heard, members, "plan")))
         if options.plan
         else {}
     )

@@ -20,6 +20,7 @@ from skyports_tf.exposure.terraform_json import View, view_of
 from skyports_tf.exposure.views import exposed
 from skyports_tf.ledger import LEDGER_NAME, read_stack
 from skyports_tf.model import Stack
+from skyports_tf.roots import GROUPS, root_of
 from skyports_tf.stacks import fill_stack
 from skyports_tf.text.textfile import read_bytes
 from skyports_tf.tree import all_stacks, find_stacks
@@ -181,10 +182,22 @@ def _of_folder(folder: str, request: ExposureRequest) -> Answer:
         return _of_stacks(find_stacks(os.path.relpath(place.parent), [place.name]), request)
     if next(path.glob(f"*/*/{LEDGER_NAME}"), None):
         return _of_stacks(all_stacks(folder), request)
+    if sharing := _sharing(path.resolve()):
+        return _of_stacks(sharing, request)
     modules = _root_modules(folder)
     if not modules:
         return _of_stacks(find_stacks(request.out, [folder]), request)
     return _together([_of_code(read_module(module), request) for module in modules])
+
+
+def _sharing(folder: Path) -> list[Stack]:
+    """The stacks that share the root module in the folder, or those in the folders below it."""
+    found = [place for place in (folder, folder.parent) if place.name == GROUPS]
+    if not found:
+        return []
+    out = os.path.relpath(found[0].parent)
+    stacks = (stack for stack in all_stacks(out) if stack.layout == "grouped")
+    return [stack for stack in stacks if folder in (found[0], Path(out, root_of(stack)).resolve())]
 
 
 def _root_modules(folder: str) -> list[str]:

@@ -12,12 +12,12 @@ from skyports_tf.exposure.addresses import is_internet
 from skyports_tf.exposure.model import Exposure, SourceKind
 from skyports_tf.hcl import quote
 from skyports_tf.model import Stack
+from skyports_tf.roots import module_of
 from skyports_tf.source import read_yaml
 from skyports_tf.sources import Source
 
 _FACTS = Path(__file__).parent / "stacks.yaml"
 _Opening = tuple[tuple[str, str], tuple[str, int, int], Source]
-_MODULE: Final = "module.ports"
 _TAG: Final = "tag:"
 _KINDS: Final[dict[str, SourceKind]] = {
     "ipv4": "cidr",
@@ -79,7 +79,7 @@ def _exposure(
 ) -> Exposure:
     word = source.text.removeprefix(_TAG)
     return Exposure(
-        address=_address(facts, *rule),
+        address=_address(module_of(stack), facts, *rule),
         cloud=stack.cloud,
         stack=stack.name,
         protocol=opened[0],
@@ -91,10 +91,10 @@ def _exposure(
     )
 
 
-def _address(facts: Mapping[str, Any], name: str, key: str) -> str:
+def _address(module: str, facts: Mapping[str, Any], name: str, key: str) -> str:
     """The address of the resource; a cloud of the user's own has only the name that every module uses."""
     known = facts.get(name, {"resource": name, "key": "rule"})
-    place = f"{_MODULE}.{known['resource']}"
+    place = f"module.{module}.{known['resource']}"
     return place if known["key"] == "none" else f"{place}[{quote(key)}]"
 
 

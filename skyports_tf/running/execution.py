@@ -28,7 +28,7 @@ from skyports_tf.running.initialization import (
 from skyports_tf.running.migration import Following
 from skyports_tf.running.scope import RootReader, ScopedTerraform, TargetingTerraform, seen_by
 from skyports_tf.running.stream import Event, Record, Step
-from skyports_tf.running.turns import turn_in
+from skyports_tf.running.turns import lock_advice, turn_in
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
 Phase = Literal["init", "probe", "plan", "apply", "destroy", "verify"]
@@ -220,7 +220,7 @@ class Execution:
     def failure(self, run: Run) -> TerraformError:
         """The error of a run, with Terraform's own words."""
         message = f"{self.name}: terraform {run.command} failed"
-        return TerraformError(Diagnostic("terraform-failed", message), run.words)
+        return TerraformError(Diagnostic("terraform-failed", message, help=lock_advice(run.words)), run.words)
 
     def warnings(self, record: Record) -> tuple[Diagnostic, ...]:
         """Terraform's warnings as findings."""

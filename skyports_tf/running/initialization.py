@@ -116,8 +116,11 @@ def lay_state_file(paths: StackPaths) -> None:
 
 def repair_files(stack: Stack) -> tuple[str, str]:
     """Files that stand in the folder of a stack's root module for the moment of a repair."""
-    name = "skyports_repair" if stack.layout == "separate" else f"skyports_repair.{module_of(stack)}"
-    return f"{name}.tf", f"{name}_override.tf"
+    if stack.layout == "separate":
+        return "skyports_repair.tf", "skyports_repair_override.tf"
+    # the name of a cluster may end so that with .tf alone behind it the file would be an override
+    name = f"skyports_repair.{module_of(stack)}"
+    return f"{name}.imports.tf", f"{name}_override.tf"
 
 
 def remove_repair_files(folder: Path, stack: Stack) -> None:

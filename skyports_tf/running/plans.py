@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
+from skyports_tf.diagnostics import TerraformError
 from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
-from skyports_tf.roots import LONE_MODULE, root_of
+from skyports_tf.roots import root_of
 from skyports_tf.running.changes import (
     OpenRule,
     needs_outputs,
@@ -29,6 +29,15 @@ from skyports_tf.running.contents import has_packed_rules, packed_changes, packe
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.initialization import StackPaths
 from skyports_tf.running.moves import PlanFacts
+from skyports_tf.running.planfiles import (
+    check_plan,
+    files_digests,
+    is_replaced,
+    name_of,
+    own_plan,
+    remove_applied,
+    remove_plan,
+)
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.state import is_unfinished, mark_finished, mark_unfinished, read_outputs, with_tasks
 from skyports_tf.running.steps import (
@@ -36,17 +45,11 @@ from skyports_tf.running.steps import (
     apply_anew,
     apply_in_steps,
     drafted,
-    files_digest,
     find_steps,
     shown_changes,
 )
 from skyports_tf.running.stream import Record
 from skyports_tf.terraform import Flag, read_json
-
-#: The saved plan in the folder of a root module.
-PLAN_FILE: Final = "skyports.tfplan"
-#: What that plan was shown to do, beside it.
-SHOWN_FILE: Final = "skyports.tfplan.json"
 
 # Terraform 1.5 to 1.15, and OpenTofu
 _STALE: Final = "Saved plan is stale"
@@ -72,10 +75,10 @@ def make_plan(
         )
         plan = replace(planned(execution, run.record, draft.name, closing), flags=more)
         if closing is None and not does_anything(plan):
-            remove_plan(paths, _own_plan(paths))
+            remove_plan(paths, own_plan(paths))
             mark_finished(paths)
             return plan
-        return kept(out, paths, plan, (draft, _own_plan(paths)))
+        return kept(out, paths, [plan], (draft, own_plan(paths)))[0]
 
 
 def does_anything(plan: StackPlan) -> bool:
@@ -101,13 +104,19 @@ def planned(
     )
 
 
-def kept(out: str, paths: StackPaths, plan: StackPlan, file: tuple[Path, str]) -> StackPlan:
-    """Save the draft of a plan under its name in the folder of its root module."""
+def kept(
+    out: str, paths: StackPaths, plans: Sequence[StackPlan], file: tuple[Path, str]
+) -> tuple[StackPlan, ...]:
+    """Save the draft of the stacks' plans under its name in the folder of their root module."""
     draft, saved = file
-    digest, files = hashlib.sha256(draft.read_bytes()).hexdigest(), files_digest(draft)
+    digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+    files = files_digests(draft, [plan.stack for plan in plans])
     draft.replace(paths.folder / saved)
-    name = str(Path(out) / root_of(plan.stack) / saved)
-    return replace(plan, plan_file=name, plan_digest=digest, files_digest=files)
+    name = str(Path(out) / root_of(plans[0].stack) / saved)
+    return tuple(
+        replace(plan, plan_file=name, plan_digest=digest, files_digest=own)
+        for plan, own in zip(plans, files, strict=True)
+    )
 
 
 def _read_changes(
@@ -165,19 +174,21 @@ def apply_saved(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
     mark_unfinished(paths)
     record = applied(execution, plan, phase)
     mark_finished(paths)
-    remove_plan(paths, name_of(plan))
+    remove_applied(paths, plan)
     return record
 
 
 def applied(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
     """Apply a saved plan, step by step where it has several; what the run has said.
 
-    Where other stacks of its root module were applied meanwhile, it is planned again and held against
-    what was shown.
+    Where other stacks of its root module were planned or applied meanwhile, it is planned again and held
+    against what was shown.
     """
     if plan.opening:
         return apply_in_steps(execution, plan, phase)
-    counts = plan.counts
+    counts, is_shared = plan.counts, plan.stack.layout == "grouped"
+    if is_shared and is_replaced(execution.paths, plan):
+        return apply_anew(execution, plan, phase)
     try:
         return execution.stream(
             phase,
@@ -185,43 +196,15 @@ def applied(execution: Execution, plan: StackPlan, phase: Phase) -> Record:
             counts.create + counts.update + counts.delete,
         ).record
     except TerraformError as error:
-        if plan.stack.layout == "separate" or _STALE not in error.output:
+        if not is_shared or _STALE not in error.output:
             raise
-    # other stacks of the root module were applied meanwhile
     return apply_anew(execution, plan, phase)
-
-
-def _own_plan(paths: StackPaths) -> str:
-    """The name of a plan of one stack; in a shared root module, that of each is its own."""
-    return PLAN_FILE if paths.module == LONE_MODULE else f"skyports.{paths.module}.tfplan"
-
-
-def name_of(plan: StackPlan) -> str:
-    """The name of the file that a plan was saved as."""
-    return Path(plan.plan_file).name if plan.plan_file else PLAN_FILE
-
-
-def remove_plan(paths: StackPaths, name: str) -> None:
-    """Remove a saved plan, and what it was shown to do."""
-    beside = (SHOWN_FILE,) if name == PLAN_FILE else ()
-    for file in (*beside, name):
-        (paths.folder / file).unlink(missing_ok=True)
-
-
-def check_plan(paths: StackPaths, plan: StackPlan) -> None:
-    """Refuse a plan file that is not the one that was shown; that it is missing, Terraform says."""
-    path = paths.folder / name_of(plan)
-    if plan.plan_digest is None or not path.is_file():
-        return
-    if hashlib.sha256(path.read_bytes()).hexdigest() != plan.plan_digest:
-        message = f"{plan.stack.name}: another plan was saved since this one was shown"
-        raise FindingsError(Diagnostic("plan-replaced", message, path=plan.plan_file, help="plan again"))
 
 
 def empty_plan(out: str, stack: Stack) -> StackPlan:
     """The plan of a stack with nothing to do; a plan that was saved before goes."""
     paths = paths_of(out, stack)
-    remove_plan(paths, _own_plan(paths))
+    remove_plan(paths, own_plan(paths))
     return StackPlan(stack, PortChanges(), ResourceCounts())
 
 

@@ -18,7 +18,7 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
 from skyports_tf.roots import root_of
 from skyports_tf.running.initialization import StackPaths, writing
-from skyports_tf.running.plans import PLAN_FILE, SHOWN_FILE
+from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE
 
 _VERSION: Final = 1
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode

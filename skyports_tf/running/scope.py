@@ -17,6 +17,8 @@ from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, read_json
 #: Terraform's words for what `-target` does, which is what we want.
 _TARGETING: Final = frozenset({"Resource targeting is in effect", "Applied changes may be incomplete"})
 _CLOSED: Final = "closed=true"
+#: What `terraform plan -detailed-exitcode` ends with where there is anything to do.
+_CHANGES: Final = 2
 
 
 class TargetingTerraform(Terraform):
@@ -56,7 +58,9 @@ class ScopedTerraform(TargetingTerraform):
             flags["target"] = [self._lens.outward(address) for address in targets]
         if flags.get("var") == _CLOSED:
             flags["var"] = f"closed=[{hcl.quote(self._cluster)}]"
-        return self._seen(super().plan(on_event=on_event, **flags))
+        run = self._seen(super().plan(on_event=on_event, **flags))
+        # outputs of other stacks, and the one that a targeted plan leaves behind, are no changes of the stack
+        return replace(run, code=0) if run.code == _CHANGES and not run.record.planned else run
 
     def apply(self, plan_file: str, *, on_event: OnEvent | None = None, **flags: Flag) -> Run:
         """Apply a saved plan, which is of this stack alone."""

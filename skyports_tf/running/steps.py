@@ -8,10 +8,8 @@ open than is wanted, never less, and the next plan is the rest.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +24,7 @@ from skyports_tf.reach import meet
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.initialization import writing
 from skyports_tf.running.moves import PlanFacts, PortMove, changed_rules, needs_order, port_moves
+from skyports_tf.running.planfiles import files_digests
 from skyports_tf.running.scope import quiet
 from skyports_tf.running.stream import Record
 from skyports_tf.sources import SourceError, SourceKind, parse_source
@@ -96,24 +95,6 @@ def shown_changes(record: Record) -> tuple[tuple[str, str], ...]:
         for change in record.planned
         if change.action not in _NO_CHANGE
     )
-
-
-def files_digest(plan_file: Path) -> str:
-    """The SHA-256 of the configuration that a saved plan was made from; empty where it holds none to be read.
-
-    A plan file is a ZIP archive with the configuration in tfconfig/ (Terraform 0.12 to 1.11, OpenTofu);
-    OpenTofu may encrypt it.
-    """
-    digest = hashlib.sha256()
-    try:
-        with zipfile.ZipFile(plan_file) as archive:
-            names = sorted(name for name in archive.namelist() if name.startswith("tfconfig/"))
-            for name in names:
-                digest.update(f"{name}\n".encode())
-                digest.update(hashlib.sha256(archive.read(name)).digest())
-    except (OSError, zipfile.BadZipFile):
-        return ""
-    return digest.hexdigest() if names else ""
 
 
 @contextmanager
@@ -196,7 +177,8 @@ def _check_step(
     draft, targets = step
     more = set(shown_changes(record)) - set(plan.shown)
     early = {change.resource.address for change in changed_rules(record)} - set(targets) if targets else set()
-    if not more and not early and files_digest(draft) == plan.files_digest:
+    same_files = {*plan.files_digest.split("\n")} <= {*files_digests(draft, execution.stacks)}
+    if not more and not early and same_files:
         return
     names = ", ".join(sorted({*(name for name, _ in more), *early}))
     cause = f"{names} would change, too" if names else "its files have changed"

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from functools import partial
 from itertools import chain, zip_longest
 from typing import Final
 
 from skyports_tf.model import ResourceCounts, StackPlan
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.lens import Lens
-from skyports_tf.running.plans import (
-    PLAN_FILE,
-    applied,
-    check_plan,
-    does_anything,
-    kept,
-    name_of,
-    planned,
-    remove_plan,
-)
+from skyports_tf.running.planfiles import PLAN_FILE, check_plan, remove_applied, remove_plan
+from skyports_tf.running.plans import applied, does_anything, kept, planned
 from skyports_tf.running.state import mark_finished, mark_unfinished
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Record
@@ -46,14 +37,8 @@ def make_plans(execution: Execution, out: str, is_whole: bool = False) -> tuple[
         if not any(map(does_anything, plans)):
             remove_plan(paths, PLAN_FILE)
             return tuple(plans)
-        first = kept(out, paths, plans[0], (draft, PLAN_FILE))
-    saved = partial(
-        replace,
-        plan_file=first.plan_file,
-        plan_digest=first.plan_digest,
-        files_digest=first.files_digest,
-    )
-    return tuple(saved(plan) if does_anything(plan) else plan for plan in plans)
+        saved = kept(out, paths, plans, (draft, PLAN_FILE))
+    return tuple(item if does_anything(item) else plan for item, plan in zip(saved, plans, strict=True))
 
 
 def _plan_all(execution: Execution, draft: str, is_whole: bool) -> Run:
@@ -87,7 +72,7 @@ def apply_together(execution: Execution, plans: Sequence[StackPlan], phase: Phas
     execution.reader.forget()
     for view in views:
         mark_finished(view.paths)
-    remove_plan(execution.paths, name_of(whole))
+    remove_applied(execution.paths, whole)
     return record
 
 
@@ -109,6 +94,7 @@ def _joined(plans: Sequence[StackPlan]) -> StackPlan:
     counts = [plan.counts for plan in plans]
     return replace(
         plans[0],
+        files_digest="\n".join(plan.files_digest for plan in plans),
         counts=ResourceCounts(*(sum(getattr(item, name) for item in counts) for name in _COUNTS)),
         opening=tuple(tuple(chain.from_iterable(parts)) for parts in steps),
         shown=tuple(shown),

@@ -1,4 +1,4 @@
-"""One thread of ours at a time in the folder of a root module: its state bears no two."""
+"""Who works on a state: one thread of ours at a time in a root module, and no two who lock it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+# Terraform 1.5 to 1.15, and OpenTofu
+_LOCKED: Final = "Error acquiring the state lock"
 _turns: dict[Path, threading.RLock] = {}
 _turns_lock = threading.Lock()
 
@@ -18,3 +21,8 @@ def turn_in(folder: Path) -> Iterator[None]:
         turn = _turns.setdefault(folder, threading.RLock())
     with turn:
         yield
+
+
+def lock_advice(words: str) -> str | None:
+    """What helps where Terraform says that somebody else holds the state; None where it does not."""
+    return "somebody else works on this state: --lock-timeout 5m waits for them" if _LOCKED in words else None

@@ -12,7 +12,9 @@ from skyports_tf.compiler import CompileRequest, compile_tasks
 from skyports_tf.config import read_config
 from skyports_tf.lifecycle import ProgressEvent
 from skyports_tf.model import IngressRule, Stack
+from skyports_tf.modulecalls import output_in_root
 from skyports_tf.ports import parse_port_range
+from skyports_tf.roots import module_of, root_of, stack_file
 from skyports_tf.sources import parse_source
 from skyports_tf.write import write_tree
 
@@ -64,11 +66,7 @@ def write_local_stack(out: Path, stack: Stack, seconds: float = 0) -> Path:
     """Write a stack without a cloud: its rules are resources inside Terraform, each taking `seconds`."""
     folder = out / stack.directory
     folder.mkdir(parents=True, exist_ok=True)
-    rules = "\n".join(
-        f'    "{item.key}" = {{ protocol = "{item.protocol}", from_port = {item.ports.first}, '
-        f'to_port = {item.ports.last}, source = "{item.source}" }}'
-        for item in stack.rules
-    )
+    rules = "\n".join(map(_rule_line, stack.rules))
     (folder / "backend.tf").write_text('terraform {\n  backend "local" {}\n}\n', encoding="utf-8")
     (folder / "main.tf").write_text(_LOCAL.format(rules=rules, seconds=seconds), encoding="utf-8")
     return folder
@@ -115,3 +113,26 @@ class Heard:
 
     def __call__(self, event: ProgressEvent) -> None:
         self.events.append(event)
+
+
+def write_shared_stacks(out: Path, stacks: Sequence[Stack], seconds: float = 0) -> Path:
+    """Write stacks that share a root module, without a cloud, as `write_local_stack` does one."""
+    folder = out / root_of(stacks[0])
+    module = out / "modules" / "local"
+    for made in (folder, module):
+        made.mkdir(parents=True, exist_ok=True)
+    (folder / "backend.tf").write_text('terraform {\n  backend "local" {}\n}\n', encoding="utf-8")
+    (folder / "main.tf").write_text("", encoding="utf-8")
+    local = _LOCAL.format(rules="", seconds=seconds).replace("local.rules", "var.rules")
+    (module / "main.tf").write_text(f'variable "rules" {{}}\n{local}', encoding="utf-8")
+    for stack in stacks:
+        rules = "\n".join(map(_rule_line, stack.rules))
+        given = f'source = "../../modules/local"\n  rules = {{\n{rules}\n  }}'
+        text = f'module "{module_of(stack)}" {{\n  {given}\n}}\n\n{output_in_root(stack)}'
+        (out / stack_file(stack, "main.tf")).write_text(text, encoding="utf-8")
+    return folder
+
+
+def _rule_line(item: IngressRule) -> str:
+    ports = f"from_port = {item.ports.first}, to_port = {item.ports.last}"
+    return f'    "{item.key}" = {{ protocol = "{item.protocol}", {ports}, source = "{item.source}" }}'
