@@ -160,6 +160,8 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, mirror: Path, sky: StandInSky, monkeypatch: pytest.MonkeyPatch) -> Place:
     life = life_on("gcp", tmp_path, mirror, monkeypatch)
+    # whose word of its clusters counts
+    monkeypatch.setenv("SKYPILOT_USER_ID", "a1b2c3d4")
     life.project.config(f"{life.facts['config']}sources: [203.0.113.0/24]\nlayout: grouped\n")
     for cluster in ("blue", "green"):
         life.project.task("8080", name=cluster, infra=life.place, file=f"{cluster}.yaml")
@@ -173,18 +175,18 @@ def test_one_cluster_is_launched_held_shut_down_and_reaped_and_the_other_stays(
     blue = place.objects("blue")
     assert blue
 
-    launched = call(place.folder, "launch", "green.yaml", "-y", "--json")
-    assert (launched.code, len(sky.calls)) == (0, 1), launched.err
-    assert place.objects("green")
-    down = call(place.folder, "down", "green", "-y", "--json")
-    assert down.code == 0, down.err
-    assert (place.objects("green"), place.objects("blue")) == ([], blue)
-
     look = f"ls '{place.cloud.folder}/objects/{FIREWALL}' | wc -l > seen"
     held = [sys.executable, "-m", "skyports_tf", "run", "green.yaml", "-y", "--", "sh", "-c", look]
     ended = subprocess.run(held, cwd=place.folder, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     assert int((place.folder / "seen").read_text()) > len(blue)
+    assert (place.objects("green"), place.objects("blue")) == ([], blue)
+
+    launched = call(place.folder, "launch", "green.yaml", "-y", "--json")
+    assert (launched.code, len(sky.calls)) == (0, 1), launched.err
+    assert place.objects("green")
+    down = call(place.folder, "down", "green", "-y", "--json")
+    assert down.code == 0, down.err
     assert (place.objects("green"), place.objects("blue")) == ([], blue)
 
     assert call(place.folder, "apply", "-y", "green.yaml").code == 0
