@@ -68,8 +68,10 @@ A port that goes from a task file closes with its merge. A cluster takes two pul
 
 ```sh
 git rm tasks/jupyter.yaml
-skyports-tf compile --all --forget tasks/jupyter.yaml   # the first closes its ports, and what held them
-git rm -r infra/jupyter                                 # the second, once that was applied
+skyports-tf compile --all --forget tasks/jupyter.yaml
+git commit --all --message "jupyter closes"     # the first closes its ports, and what held them
+git rm -r infra/jupyter
+git commit --message "jupyter is gone"          # the second, once that was applied
 ```
 
 Whoever removes both at once is warned (`stack-gone`): the ports would stay open.

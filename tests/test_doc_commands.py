@@ -123,6 +123,20 @@ def _on_a_played_cloud(request: pytest.FixtureRequest) -> Path:
     return project.folder
 
 
+def gitops(request: pytest.FixtureRequest) -> Path:
+    """The same clusters, and one more, all of them in the repository."""
+    folder = _on_a_played_cloud(request)
+    task = (folder / "tasks" / "prod-web.yaml").read_text(encoding="utf-8").replace("prod-web", "jupyter")
+    (folder / "tasks" / "jupyter.yaml").write_text(task, encoding="utf-8")
+    assert call(folder, "compile", "tasks").code == 0
+    for role in ("AUTHOR", "COMMITTER"):
+        request.getfixturevalue("monkeypatch").setenv(f"GIT_{role}_NAME", "t")
+        request.getfixturevalue("monkeypatch").setenv(f"GIT_{role}_EMAIL", "t@example.com")
+    for words in (["add", "tasks", "infra"], ["commit", "-qm", "tasks"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
 def lifecycle(request: pytest.FixtureRequest) -> Path:
     """The same clusters, open; the folder is `$HOME/ports`."""
     folder = _on_a_played_cloud(request)
@@ -146,7 +160,7 @@ def exposure(request: pytest.FixtureRequest) -> Path:
 SCENES: Final[Mapping[str, Scene]] = {
     "README.md": readme,
     "docs/exposure.md": exposure,
-    "docs/gitops.md": _on_a_played_cloud,
+    "docs/gitops.md": gitops,
     "docs/lifecycle.md": lifecycle,
     "docs/policy.md": _on_a_played_cloud,
     "docs/review.md": _on_a_played_cloud,
