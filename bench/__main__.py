@@ -1,11 +1,14 @@
-"""`python -m bench [PART...]`: without a part all of them, and docs/benchmarks.md is written."""
+"""`python -m bench [--write] [PART...]`: without a part all of them, and docs/benchmarks.md is written.
+
+With `--write`, the sections of the named parts are written anew, and the others stay.
+"""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-from bench.report import PAGE, page, section
+from bench.report import PAGE, page, renewed, section
 
 PARTS = {
     "cold": "cold",
@@ -18,8 +21,9 @@ PARTS = {
 }
 
 
-def main(wanted: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the parts; 1 where a promise was missed, 2 for a part that does not exist."""
+    wanted = [word for word in arguments if word != "--write"]
     unknown = set(wanted) - set(PARTS)
     if unknown:
         print(f"no such part: {', '.join(sorted(unknown))}; parts: {', '.join(PARTS)}", file=sys.stderr)
@@ -28,8 +32,9 @@ def main(wanted: list[str]) -> int:
     for name in wanted or PARTS:
         results.append(import_module(f"bench.{PARTS[name]}").run_part())
         print(section(results[-1]), flush=True)
-    if not wanted:
-        PAGE.write_text(page(results), encoding="utf-8")
+    if not wanted or "--write" in arguments:
+        text = renewed(PAGE.read_text(encoding="utf-8"), results) if wanted else page(results)
+        PAGE.write_text(text, encoding="utf-8")
         print(f"wrote {PAGE.relative_to(PAGE.parent.parent)}")
     missed = [item.promise for result in results for item in result.comparisons if not item.kept]
     missed += [promise for result in results for promise in result.missed]

@@ -52,6 +52,16 @@ def page(parts: Sequence[PartResult]) -> str:
     return head + facts + "\n\n" + "\n".join(section(part) for part in parts)
 
 
+def renewed(text: str, parts: Sequence[PartResult]) -> str:
+    """A page with the sections of `parts` in the place of the former ones; a new one comes last."""
+    head, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    found = {part.partition("\n")[0]: part.rstrip() for part in sections}
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    for part in parts:
+        found[f"## {part.title}"] = f"{section(part).rstrip()}\n\nSeen on {date}, apart from the others."
+    return head + "\n\n".join(found.values()) + "\n"
+
+
 def _facts() -> Iterator[str]:
     yield f"Date: {time.strftime('%Y-%m-%d', time.gmtime())}"
     yield f"Machine: {os.cpu_count()} cores, {_processor()}, {_memory()} GiB, {platform.system()}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from bench.measure import Comparison, PartResult, Seconds, environment, in_turns
-from bench.report import page
+from bench.report import page, renewed
 from bench.workspace import write_tasks
 
 
@@ -49,6 +50,15 @@ def test_the_page_names_no_host_and_no_path() -> None:
     assert (platform.node() or "no name") not in text
     assert str(Path.home()) not in text
     assert str(Path.cwd()) not in text
+
+
+def test_a_part_is_written_anew_and_the_others_stay() -> None:
+    first, second = (replace(part(), title=title) for title in ("One", "Two"))
+    before = page([first, second])
+    after = renewed(before, [replace(second, remarks=("Another remark.",)), replace(first, title="Three")])
+    assert before.partition("## Two")[0] == after.partition("## Two")[0]
+    assert [line for line in after.splitlines() if line.startswith("## ")] == ["## One", "## Two", "## Three"]
+    assert after.count("A remark.") == 2 and "Another remark." in after
 
 
 def test_measured_processes_run_without_switches_that_distort(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,18 +62,17 @@ def held(project: Project) -> dict[str, int]:
     return counts
 
 
-def test_one_run_of_terraform_opens_the_ports_of_all(fleet: Project, aws: MotoServer) -> None:
+def test_one_run_of_terraform_opens_the_ports_of_all_and_one_state_tells_them_apart(
+    fleet: Project, aws: MotoServer
+) -> None:
     assert groups(aws) == {"blue": {7000, 8888}, "green": {7000, 8888}, "red.one": {7000, 8888}}
     assert sorted(held(fleet)) == ["module.blue", "module.green", RED]
-    again = call(fleet.folder, "plan", "--detailed-exitcode", "tasks")
-    assert (again.code, again.out.count("no changes")) == (0, 3), again.out
-
-
-def test_status_tells_each_cluster_from_the_one_state(fleet: Project) -> None:
     stacks = call(fleet.folder, "status", "--json").json["stacks"]
     assert [(item["cluster"], item["state"], item["ports"]) for item in stacks] == [
         (name, "open", ["7000", "8888"]) for name in ("blue", "green", "red.one")
     ]
+    again = call(fleet.folder, "plan", "--detailed-exitcode", "tasks")
+    assert (again.code, again.out.count("no changes")) == (0, 3), again.out
 
 
 def test_an_edit_of_one_cluster_touches_no_other(fleet: Project, aws: MotoServer) -> None:
