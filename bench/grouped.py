@@ -12,6 +12,7 @@ from typing import Any
 from bench.measure import Comparison, PartResult, Seconds, timed
 from bench.terraform_runs import local_aws, terraform_program
 from bench.workspace import installed, memory_folder
+from tests.support.local_aws import reset
 
 CLUSTERS = 200
 #: How many bare applies are run; the others are assumed to take as long.
@@ -111,8 +112,7 @@ class _Fleet:
         for number in range(clusters):
             cluster = f"c{number:03}"
             (project / "tasks" / f"{cluster}.yaml").write_text(_TASK.format(cluster), encoding="utf-8")
-        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
-        urllib.request.urlopen(request, timeout=30).close()
+        reset(self.url)
         made = urllib.request.Request(f"{self.url}/{_BUCKET}", method="PUT")
         urllib.request.urlopen(made, timeout=30).close()
         return project

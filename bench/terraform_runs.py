@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from bench.measure import Comparison, PartResult, Seconds, environment, in_turns, timed
 from bench.workspace import installed, memory_folder
-from tests.support.local_aws import cli_config, start_moto
+from tests.support.local_aws import cli_config, reset, start_moto
 
 ROUNDS = 5
 _TASK = "name: four\nresources:\n  infra: aws/us-east-1\n  ports: [22022, 8080, 8888, 9000-9010]\nrun: echo\n"
@@ -100,8 +99,7 @@ class _Runs:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / "task.yaml").write_text(_TASK, encoding="utf-8")
-        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
-        urllib.request.urlopen(request, timeout=30).close()
+        reset(self.url)
         return folder
 
     def _applied(self, name: str) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import Comparison, PartResult, Seconds, in_turns, timed
 from bench.terraform_runs import local_aws
 from bench.workspace import installed, memory_folder
+from tests.support.local_aws import reset
 
 CLUSTERS = 6
 ROUNDS = 3
@@ -49,8 +49,7 @@ class _Fleet:
         (folder / "tasks").mkdir(parents=True)
         for number in range(CLUSTERS):
             (folder / "tasks" / f"c{number}.yaml").write_text(_TASK.format(number), encoding="utf-8")
-        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
-        urllib.request.urlopen(request, timeout=30).close()
+        reset(self.url)
         return self._run("apply", "-y", parallel=parallel)
 
     def plan(self, parallel: str = "") -> Seconds:

@@ -22,7 +22,7 @@ from skyports_tf.lifecycle import apply_plans, plan_stacks
 from skyports_tf.model import Layout, Stack, StackPlan
 from skyports_tf.recompile import rewrite_stack
 from skyports_tf.render import render_backend, render_group
-from skyports_tf.roots import root_name, root_of
+from skyports_tf.roots import by_root, in_other_layout, root_name, root_of
 from skyports_tf.running.child import Signals, watch_signals
 from skyports_tf.running.execution import Progress, ProgressEvent, RunSettings, silent
 from skyports_tf.running.initialization import LOCK_FILE, STATE_FILE
@@ -30,7 +30,7 @@ from skyports_tf.running.lens import Lens
 from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE
 from skyports_tf.running.plans import does_anything, paths_of
 from skyports_tf.running.state import is_unfinished
-from skyports_tf.running.staterooms import StateRoom, is_empty, moved_states, state_room
+from skyports_tf.running.staterooms import StateRoom, is_empty, moved_states, state_room, successor
 from skyports_tf.running.turns import turn_in
 from skyports_tf.terraform import Run, Terraform, find_program
 from skyports_tf.tree import all_stacks
@@ -48,14 +48,6 @@ class StackMoved:
     came_from: Layout
     objects: int
     plan: StackPlan | None = None
-
-
-def by_shared_root(stacks: Iterable[Stack]) -> list[tuple[Stack, ...]]:
-    """Stacks by the shared root module that they are in, or would be."""
-    found: dict[str, list[Stack]] = {}
-    for stack in stacks:
-        found.setdefault(root_of(replace(stack, layout="grouped")), []).append(stack)
-    return [tuple(members) for members in found.values()]
 
 
 def refusals(out: str, stacks: Iterable[Stack], config: Config) -> Iterator[Diagnostic]:
@@ -141,8 +133,8 @@ class _Mover:
 
     def move(self, stack: Stack, shared: StateRoom, tell: Callable[[str], None]) -> StackMoved:
         """Move one stack; `shared` has the state of the root module that several share."""
-        layout: Layout = "grouped" if stack.layout == "separate" else "separate"
-        moved = replace(stack, layout=layout)
+        moved = in_other_layout(stack)
+        layout = moved.layout
         tell(f"Moving its state to the layout {layout!r}")
         with self.room(stack if stack.layout == "separate" else moved) as lone:
             source, target = (lone, shared) if layout == "grouped" else (shared, lone)
@@ -154,7 +146,7 @@ class _Mover:
             )
             left = Lens.of(stack).rest(before)
             if left != before:
-                source.push({**left, "serial": int(before["serial"]) + 1})
+                source.push(successor(left))
             objects = len(Lens.of(moved).identities(target.pull()))
         if stack.layout == "separate":
             _clear(Path(self._out, stack.directory), ())
@@ -162,7 +154,7 @@ class _Mover:
 
     def tidy(self, stack: Stack, shared: StateRoom) -> None:
         """Take a stack that has moved before out of where it was, where a killed call has left it there."""
-        other = replace(stack, layout="grouped" if stack.layout == "separate" else "separate")
+        other = in_other_layout(stack)
         folder = Path(self._out, root_of(other))
         if self._config.backend_kind == LOCAL and not (folder / STATE_FILE).is_file():
             return
@@ -175,7 +167,7 @@ class _Mover:
                 return
             if not ids <= Lens.of(stack).identities(here.pull()):
                 raise FindingsError(_two_states(stack, other))
-            there.push({**Lens.of(other).rest(left), "serial": int(left["serial"]) + 1})
+            there.push(successor(Lens.of(other).rest(left)))
         if other.layout == "separate":
             _clear(folder, ())
 
@@ -224,13 +216,10 @@ def _proven(
     out: str, moved: Sequence[StackMoved], settings: RunSettings, progress: Progress
 ) -> tuple[StackMoved, ...]:
     """The plan of each after its move; where nothing of them changes in the cloud, it is applied."""
-    roots: dict[str, list[StackMoved]] = {}
-    for item in moved:
-        roots.setdefault(root_of(item.stack), []).append(item)
-    found: list[StackMoved] = []
-    for members in roots.values():
-        plans = plan_stacks(out, [item.stack for item in members], settings, progress)
+    found: dict[str, StackPlan] = {}
+    for stacks in by_root(item.stack for item in moved):
+        plans = plan_stacks(out, stacks, settings, progress)
         if any(map(does_anything, plans)) and not any(plan.counts.any for plan in plans):
             apply_plans(out, plans, settings, progress)
-        found += [replace(item, plan=plan) for item, plan in zip(members, plans, strict=True)]
-    return tuple(found)
+        found.update((plan.stack.directory, plan) for plan in plans)
+    return tuple(replace(item, plan=found[item.stack.directory]) for item in moved)

@@ -20,7 +20,7 @@ from skyports_tf.ledger import LEDGER_NAME, ledger_text
 from skyports_tf.model import ADOPTED, GeneratedFile, PackedRule, Stack
 from skyports_tf.modulecalls import call_in_root, call_of, output_in_root, shared_root, without_call
 from skyports_tf.ports import PortSet
-from skyports_tf.roots import LONE_MODULE, module_of, root_of, stack_file
+from skyports_tf.roots import LONE_MODULE, module_of, root_of, shared_file, stack_file
 from skyports_tf.sky_config import SKY_CONFIG_NAME, sky_config_yaml
 from skyports_tf.sources import Source
 from skyports_tf.templating import render_text
@@ -95,8 +95,7 @@ def render_stack(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
         lone, own = f"module.{LONE_MODULE}.", f"module.{module_of(stack)}."
         named = {address.replace(lone, own, 1): key for address, key in stack.imports.items()}
         imported[IMPORTS_NAME] = f"{_imports_header(stack)}\n{imports_text(named)}"
-    backend = {} if stack.layout == "grouped" else {"backend.tf": _backend_text(stack, catalog)}
-    texts = {**backend, **imported, **_root_texts(stack, catalog)}
+    texts = {**imported, **_root_texts(stack, catalog)}
     return (*files, *(GeneratedFile(stack_file(stack, name), text) for name, text in texts.items()))
 
 
@@ -106,11 +105,11 @@ def render_group(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedFil
         return ()
     cloud, root = catalog.load(stack.cloud), root_of(stack)
     header = f"{HEADER}: all clusters of {stack.place}, each in a file of its own. Do not edit."
-    context = _stack_context(replace(stack, entries=()), cloud, header)
+    context = _stack_context(stack, cloud, header)
     main = render_text(catalog, f"{cloud.name}/stack/main.tf.j2", context)
     return (
         GeneratedFile(f"{root}/main.tf", shared_root(main)),
-        GeneratedFile(f"{root}/backend.tf", f"{header}{_backend_body(catalog, _backend(stack))}"),
+        GeneratedFile(f"{root}/backend.tf", f"{header}{render_backend(stack, catalog)}"),
     )
 
 
@@ -122,13 +121,9 @@ def _root_texts(stack: Stack, catalog: Catalog) -> dict[str, str]:
         name: render_text(catalog, f"{cloud.name}/stack/{name}.j2", context) for name in _STACK_TEMPLATES
     }
     if stack.layout == "separate":
-        return texts
+        return {"backend.tf": f"{header}{render_backend(stack, catalog)}", **texts}
     call = call_in_root(stack, call_of(texts["main.tf"]))
     return {"main.tf": f"{header}\n\n{call}\n{output_in_root(stack)}"} if call else {}
-
-
-def _backend_text(stack: Stack, catalog: Catalog) -> str:
-    return f"{_stack_header(stack)}{_backend_body(catalog, _backend(stack))}"
 
 
 def passing_files(stack: Stack) -> tuple[GeneratedFile, ...]:
@@ -143,8 +138,7 @@ def files_gone(stack: Stack, is_called: bool) -> tuple[GeneratedFile, ...]:
     And those of the other layout, which a move between the two may have left.
     """
     if stack.layout == "separate":
-        other = replace(stack, layout="grouped")
-        return (*passing_files(stack), GeneratedFile(stack_file(other, "main.tf"), ""))
+        return (*passing_files(stack), GeneratedFile(shared_file(stack, "main.tf"), ""))
     lone = (f"{stack.directory}/{name}" for name in ("main.tf", "outputs.tf", "backend.tf"))
     left = () if is_called else (stack_file(stack, "main.tf"),)
     return (*passing_files(stack), *(GeneratedFile(path, "") for path in (*lone, *left)))
@@ -160,9 +154,8 @@ def render_release(stack: Stack, catalog: Catalog = CATALOG) -> tuple[GeneratedF
     texts = {"main.tf": "", IMPORTS_NAME: ""}
     if stack.layout == "separate":
         # a module may stay without a port, to keep others out
-        main = without_call(_root_texts(empty, catalog)["main.tf"])
-        backend = _backend_text(empty, catalog)
-        texts |= {"main.tf": main, "backend.tf": backend, "outputs.tf": f"{header}\n"}
+        root = _root_texts(empty, catalog)
+        texts |= root | {"main.tf": without_call(root["main.tf"]), "outputs.tf": f"{header}\n"}
     texts[RELEASE_NAME] = f"{header}\n\n{_REMOVED % module_of(stack)}"
     return tuple(GeneratedFile(stack_file(stack, name), text) for name, text in texts.items())
 

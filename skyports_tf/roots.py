@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from skyports_tf.model import Stack
@@ -27,7 +28,17 @@ _HASHED: Final = re.compile(r"-x[0-9a-f]{8}$")
 
 def root_of(stack: Stack) -> str:
     """The folder of the stack's root module under the out folder."""
-    return f"{GROUPS}/{stack.place}" if stack.layout == "grouped" else stack.directory
+    return group_of(stack) if stack.layout == "grouped" else stack.directory
+
+
+def group_of(stack: Stack) -> str:
+    """The folder of the root module that the stack shares with others of its place, or would share."""
+    return f"{GROUPS}/{stack.place}"
+
+
+def in_other_layout(stack: Stack) -> Stack:
+    """The stack as it would be in the other layout."""
+    return replace(stack, layout="grouped" if stack.layout == "separate" else "separate")
 
 
 def root_name(root: str) -> str:
@@ -51,10 +62,13 @@ def module_of(stack: Stack) -> str:
 
 def stack_file(stack: Stack, name: str) -> str:
     """The path of a file of the stack's root module under the out folder; a shared one has it by cluster."""
-    if stack.layout == "separate":
-        return f"{stack.directory}/{name}"
+    return shared_file(stack, name) if stack.layout == "grouped" else f"{stack.directory}/{name}"
+
+
+def shared_file(stack: Stack, name: str) -> str:
+    """The path that a file of the stack's root module has where the root module is a shared one."""
     ending = CLUSTER_ENDING if name == "main.tf" else f".{name}"
-    return f"{root_of(stack)}/{stack.cluster}{ending}"
+    return f"{group_of(stack)}/{stack.cluster}{ending}"
 
 
 def relative_file(stack: Stack, path: str) -> str:
@@ -62,9 +76,9 @@ def relative_file(stack: Stack, path: str) -> str:
     return posixpath.relpath(path, stack.directory)
 
 
-def by_root(stacks: Iterable[Stack]) -> list[tuple[Stack, ...]]:
-    """The stacks of each root module, in the order of the first of each."""
+def by_root(stacks: Iterable[Stack], root: Callable[[Stack], str] = root_of) -> list[tuple[Stack, ...]]:
+    """The stacks of each root module, in the order of the first of each; `root` says which is whose."""
     found: dict[str, list[Stack]] = {}
     for stack in stacks:
-        found.setdefault(root_of(stack), []).append(stack)
+        found.setdefault(root(stack), []).append(stack)
     return [tuple(members) for members in found.values()]

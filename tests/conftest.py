@@ -11,7 +11,6 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import urllib.request
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from skyports_tf.diagnostics import ProgramMissingError, TerraformError
 from skyports_tf.terraform import find_program
 from tests.support.life import MATRIX, Life, life_on
-from tests.support.local_aws import MotoServer, cli_config, start_moto
+from tests.support.local_aws import MotoServer, cli_config, reset, start_moto
 from tests.support.programs import REQUIRE, required
 from tests.support.resident import installed_provider, resident_provider
 from tests.support.schema_cloud import schema_mirror
@@ -186,19 +185,12 @@ def aws(
     The provider is one that stays, which halves the time; Terraform installs and starts it as ever in
     tests that are marked `own_provider`.
     """
-    reset(moto)
+    reset(moto.url)
     own = request.node.get_closest_marker("own_provider") is not None
     provider = {} if own else request.getfixturevalue("aws_provider")
     for name, value in {**moto.env, **provider}.items():
         monkeypatch.setenv(name, value)
     return moto
-
-
-def reset(moto: MotoServer) -> None:
-    """Empty the local AWS: a default VPC is all it has then."""
-    request = urllib.request.Request(f"{moto.url}/moto-api/reset", method="POST")
-    with urllib.request.urlopen(request, timeout=60):
-        pass
 
 
 class Calls:

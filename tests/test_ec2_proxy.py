@@ -11,16 +11,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from tests.conftest import reset
 from tests.support.ec2_proxy import Call, Decision, Drop, Proxy, Refuse, start_proxy
-from tests.support.local_aws import REGION, MotoServer, ec2, launch_nodes
+from tests.support.local_aws import REGION, MotoServer, ec2, launch_nodes, reset
 
 ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=3)
 
 
 @pytest.fixture
 def proxy(moto: MotoServer) -> Iterator[Proxy]:
-    reset(moto)
+    reset(moto.url)
     with start_proxy(moto.url) as proxy:
         yield proxy
 

@@ -17,12 +17,12 @@ import yaml
 from skyports_tf.clouds import managed_clouds
 from skyports_tf.roots import root_of
 from tests.support.command_line import call
+from tests.support.examples import SOURCE, compile_grouped
 from tests.support.golden import EXAMPLES
 from tests.support.life import MATRIX, Life, life_on
 from tests.support.project import Project
 from tests.support.schema_cloud import SchemaCloud
 
-SOURCE = "203.0.113.0/24"
 TASKS = tuple(str(path) for path in sorted(EXAMPLES.glob("*.yaml")))
 
 
@@ -30,16 +30,7 @@ def compiled(folder: Path, cloud: str, tasks: Sequence[str]) -> Project:
     """All of the examples on a cloud, in shared root modules."""
     facts = yaml.safe_load(MATRIX[cloud].read_text(encoding="utf-8")) if cloud in MATRIX else {"config": ""}
     folder.mkdir()
-    project = Project(folder)
-    project.config(f"{facts['config']}\nlayout: grouped\n")
-    project.compile(
-        *tasks,
-        infra=facts.get("infra", cloud),
-        sources=(SOURCE,),
-        ssh_sources=(SOURCE,),
-        user_hash="a1b2c3d4",
-    )
-    return project
+    return compile_grouped(folder, cloud, facts, tasks)
 
 
 @pytest.mark.parametrize("cloud", managed_clouds())

@@ -19,10 +19,8 @@ from skyports_tf.diagnostics import FindingsError, TerraformError
 from skyports_tf.lifecycle import RunSettings, apply_plans, plan_stacks, read_statuses
 from skyports_tf.model import Stack
 from tests.support.command_line import call
-from tests.support.life import life_on
+from tests.support.life import PretendPlace, life_on
 from tests.support.local_aws import MotoServer
-from tests.support.project import Project
-from tests.support.schema_cloud import SchemaCloud
 from tests.support.stacks import aws_stack, rule, write_shared_stacks
 from tests.support.stand_in_sky import StandInSky
 from tests.test_interrupt import PATIENCE, read_until
@@ -142,15 +140,8 @@ FIREWALL = "google_compute_firewall"
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(PretendPlace):
     """A project on a pretend Google Cloud, with two clusters in one root module; `blue` is open."""
-
-    project: Project
-    cloud: SchemaCloud
-
-    @property
-    def folder(self) -> Path:
-        return self.project.folder
 
     def objects(self, cluster: str) -> list[dict[str, Any]]:
         found = self.cloud.objects(FIREWALL).get(FIREWALL, [])

@@ -32,8 +32,8 @@ from skyports_tf.model import (
     StackPlan,
     StackStatus,
 )
-from tests.conftest import Calls, reset
-from tests.support.local_aws import MotoServer, ec2, launch_nodes
+from tests.conftest import Calls
+from tests.support.local_aws import MotoServer, ec2, launch_nodes, reset
 from tests.support.stacks import ANYWHERE, NAME_ON_CLOUD, Heard, compile_stack
 
 V6 = "2001:db8::/32"
@@ -110,7 +110,7 @@ def story(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Story:
     """Open, look, change, find drift, and close what `sky down` has already removed."""
-    reset(moto)
+    reset(moto.url)
     story = new_story(tmp_path_factory, terraform_argv, FIRST)
     out, first, settings, heard = story.out, story.first, story.settings, story.heard
 
@@ -264,7 +264,7 @@ def attach_story(
     terraform_argv: tuple[str, ...],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AttachStory:
-    reset(moto)
+    reset(moto.url)
     nodes = launch_nodes(moto.url, NAME_ON_CLOUD, 2)
     launch_nodes(moto.url, "other-a1b2c3d4", 1)
     story = new_story(tmp_path_factory, terraform_argv, {"8888": [ANYWHERE]}, attach=True)

@@ -17,6 +17,7 @@ from skyports_tf.holding import forget_files
 from skyports_tf.lease import hold_lease, leases
 from skyports_tf.schema import schema_of
 from tests.support.command_line import Answer, call
+from tests.support.life import PretendPlace
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.project import Project, working_in
 from tests.support.schema_cloud import SchemaCloud
@@ -42,15 +43,8 @@ def at(monkeypatch: pytest.MonkeyPatch) -> At:
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(PretendPlace):
     """A project on a pretend Google Cloud, whose nodes nobody can list, and a pretend SkyPilot."""
-
-    project: Project
-    cloud: SchemaCloud
-
-    @property
-    def folder(self) -> Path:
-        return self.project.folder
 
     @property
     def out(self) -> str:

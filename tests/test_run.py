@@ -20,6 +20,7 @@ import yaml
 
 from skyports_tf.lease import leases, locked_clusters
 from tests.support.command_line import Answer, call, valid
+from tests.support.life import PretendPlace
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
 from tests.support.schema_cloud import SchemaCloud
@@ -32,15 +33,8 @@ PATIENCE = 90.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(PretendPlace):
     """A project with one task, `web.yaml`, on a pretend Google Cloud."""
-
-    project: Project
-    cloud: SchemaCloud
-
-    @property
-    def folder(self) -> Path:
-        return self.project.folder
 
     def open_ports(self) -> set[str]:
         """The ports that the cloud lets in."""

@@ -15,9 +15,8 @@ import pytest
 from bench.reliability import with_section
 from bench.zero_gap import CONTROL, MODEL, ONE, TWO, problems, section
 from skyports_tf.clouds import managed_clouds
-from tests.conftest import reset
 from tests.support.ec2_proxy import start_proxy
-from tests.support.local_aws import MotoServer
+from tests.support.local_aws import MotoServer, reset
 from tests.support.zero_gap import Figures, Lab, model_edits, model_figures
 
 
@@ -33,7 +32,7 @@ class Story:
 def story(
     tmp_path_factory: pytest.TempPathFactory, moto: MotoServer, terraform_config: Path
 ) -> Iterator[Story]:
-    reset(moto)
+    reset(moto.url)
     with start_proxy(moto.url) as proxy, pytest.MonkeyPatch.context() as patch:
         for name, value in {**proxy.server.env, "TF_CLI_CONFIG_FILE": str(terraform_config)}.items():
             patch.setenv(name, value)

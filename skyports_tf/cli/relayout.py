@@ -24,9 +24,10 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack
-from skyports_tf.relayout import StackMoved, by_shared_root, move_stacks, refusals
+from skyports_tf.relayout import StackMoved, move_stacks, refusals
 from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.layout import moved_json, moved_text, moving_text
+from skyports_tf.roots import by_root, group_of
 from skyports_tf.tree import find_stacks, generated_files
 
 DECLINED = 1
@@ -52,7 +53,7 @@ def relayout(
     answer_failures(session, out)
     config = session_config(session)
     tree, settings = out or config.out, run_settings(config, lock_timeout)
-    roots = by_shared_root(filled(stack, config) for stack in find_stacks(tree, clusters))
+    roots = by_root((filled(stack, config) for stack in find_stacks(tree, clusters)), group_of)
     stacks = [stack for members in roots for stack in members if stack.layout != config.layout]
     if found := list(refusals(tree, stacks, config)):
         raise FindingsError(found)

@@ -127,7 +127,7 @@ class Lens:
 
         An output stays behind where a plan has targeted what it tells of (Terraform 1.11).
         """
-        if not any(True for _ in self._held(state)):
+        if next(self._held(state), None) is None:
             return {}
         value = ((state.get("outputs") or {}).get(self.output) or {}).get("value")
         return dict(value) if isinstance(value, dict) else {}
@@ -141,14 +141,11 @@ class Lens:
 
     def rest(self, state: _Json) -> dict[str, Any]:
         """`terraform state pull` without the stack."""
-        mine = list(self._all_held(state))
         outputs = state.get("outputs") or {}
         names = set(outputs) if self.module == _LONE else {self.output}
-        if not mine and not names & set(outputs):
-            return dict(state)
         kept = {name: value for name, value in outputs.items() if name not in names}
-        resources = [item for item in state.get("resources") or () if item not in mine]
-        return {**state, "resources": resources, "outputs": kept}
+        resources = [item for item in state.get("resources") or () if not self._is_mine(item)]
+        return {**state, "resources": resources, "outputs": kept} if state else {}
 
     def identities(self, state: _Json) -> frozenset[tuple[str, str]]:
         """What the stack holds by `terraform state pull`: addresses without keys, and ids."""
@@ -159,9 +156,10 @@ class Lens:
         )
 
     def _all_held(self, state: _Json) -> Iterator[_Json]:
-        for item in state.get("resources") or ():
-            if self.inward(str(item.get("module") or "")) is not None:
-                yield item
+        return filter(self._is_mine, state.get("resources") or ())
+
+    def _is_mine(self, item: _Json) -> bool:
+        return self.inward(str(item.get("module") or "")) is not None
 
     def _held(self, state: _Json) -> Iterator[_Json]:
         return (item for item in self._all_held(state) if item.get("mode") != "data")

@@ -19,11 +19,11 @@ from typing import Any
 from skyports_tf.backends import LOCAL, without_secrets
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.running.initialization import STATE_FILE, StackPaths, backend_of, run_init
+from skyports_tf.running.staterooms import DATA, beside, pushed
 from skyports_tf.terraform import Flag, Run, Terraform, read_json
 
 #: What a state of ours is called that lies beside the one that has taken its place.
 STALE_STATE = f"{STATE_FILE}.stale"
-_DATA = ".terraform"
 
 
 class BackendMovedError(FindingsError):
@@ -85,7 +85,7 @@ class Following:
             new.mkdir()
             shutil.copyfile(self.paths.folder / "backend.tf", new / "backend.tf")
             there = self._pulled(new, self.terraform.backend_config)
-            old, named = _prepared(self.paths.data), _prepared(new / _DATA)
+            old, named = _prepared(self.paths.data), _prepared(new / DATA)
             if old and _place(old) == _place(named):
                 return self._init(reconfigure=True)
             here = self._here(old, Path(room, "old"))
@@ -119,11 +119,7 @@ class Following:
 
         Terraform gives it another one where the backend has made an empty state before (Terraform 1.11).
         """
-        with tempfile.TemporaryDirectory(prefix="skyports-") as room:
-            file = Path(room, STATE_FILE)
-            file.touch(mode=0o600)
-            file.write_text(here.text, encoding="utf-8")
-            self.ended(self.terraform.state_push(str(file), force=True))
+        self.ended(pushed(self.terraform, here.text, force=True))
 
     def _conflict(self, old: Mapping[str, Any], why: str) -> Diagnostic:
         message = f"{self.name}: its state in the backend {old.get('type', LOCAL)!r} cannot move: {why}"
@@ -152,11 +148,9 @@ class Following:
 
     def _pulled(self, room: Path, parts: tuple[str, ...]) -> KeptState:
         """The state that the backend in the folder `room` has; nothing but a backend is there."""
-        given = {**self.terraform.environment, "TF_DATA_DIR": _DATA}
-        beside = Terraform(self.terraform.program, room, given, self.terraform.signals)
-        beside.backend_config = parts
-        self.ended(beside.init())
-        return KeptState.of(self.ended(beside.state_pull()).stdout)
+        terraform = beside(self.terraform, room, parts)
+        self.ended(terraform.init())
+        return KeptState.of(self.ended(terraform.state_pull()).stdout)
 
 
 def earlier_backend(paths: StackPaths) -> str:

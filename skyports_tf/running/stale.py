@@ -5,13 +5,11 @@ A plan that targets the module of a stack leaves the output that tells of it as 
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import json
 
 from skyports_tf.running.execution import Execution
-from skyports_tf.running.initialization import STATE_FILE
 from skyports_tf.running.lens import Lens
-from skyports_tf.running.staterooms import write_state
+from skyports_tf.running.staterooms import pushed, successor
 from skyports_tf.terraform import read_json
 
 
@@ -30,8 +28,6 @@ def drop_stale_outputs(execution: Execution) -> None:
     if not stale:
         return
     outputs = {name: value for name, value in state["outputs"].items() if name not in stale}
-    left = {**state, "outputs": outputs, "serial": int(state["serial"]) + 1}
-    with tempfile.TemporaryDirectory(prefix="skyports-") as room:
-        file = write_state(Path(room), STATE_FILE, left)
-        execution.run(lambda: execution.root.state_push(str(file), force=False))
+    left = json.dumps(successor({**state, "outputs": outputs}))
+    execution.run(lambda: pushed(execution.root, left))
     execution.reader.forget()

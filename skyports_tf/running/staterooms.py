@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,8 @@ from typing import Any, Final
 from skyports_tf.running.initialization import STATE_FILE
 from skyports_tf.terraform import Run, Terraform, read_json
 
-_DATA: Final = ".terraform"
+#: The data folder of a room.
+DATA: Final = ".terraform"
 _LOCAL: Final = re.compile(r'backend "local" \{\s*\}')
 
 
@@ -35,9 +35,7 @@ class StateRoom:
 
         Terraform refuses it where that one has changed since, by its serial.
         """
-        with tempfile.TemporaryDirectory(prefix="skyports-") as room:
-            file = write_state(Path(room), STATE_FILE, state)
-            self.ended(self.terraform.state_push(str(file), force=False))
+        self.ended(pushed(self.terraform, json.dumps(state)))
 
 
 def is_empty(file: Path) -> bool:
@@ -59,8 +57,7 @@ def state_room(
     named = f'backend "local" {{\n    path          = {place}\n    workspace_dir = {rooms}\n  }}'
     with tempfile.TemporaryDirectory(prefix="skyports-") as room:
         Path(room, "backend.tf").write_text(_LOCAL.sub(lambda _: named, backend), encoding="utf-8")
-        terraform = _beside(root, Path(room))
-        terraform.backend_config = root.backend_config
+        terraform = beside(root, Path(room), root.backend_config)
         ended(terraform.init())
         yield StateRoom(terraform, ended)
 
@@ -75,24 +72,35 @@ def moved_states(
     (source, target), (old, new) = states, addresses
     with tempfile.TemporaryDirectory(prefix="skyports-") as name:
         room = Path(name)
-        files = write_state(room, "source.tfstate", source), room / "target.tfstate"
+        files = _written(room / "source.tfstate", json.dumps(source)), room / "target.tfstate"
         if target:
-            write_state(room, "target.tfstate", target)
-        terraform = _beside(root, room)
+            _written(room / "target.tfstate", json.dumps(target))
+        terraform = beside(root, room)
         ended(terraform.state_mv(old, new, str(files[0]), str(files[1])))
         first, second = (dict(read_json(file.read_text(encoding="utf-8"))) for file in files)
     return first, second
 
 
-def write_state(folder: Path, name: str, state: Mapping[str, Any]) -> Path:
-    """Write a state, which may hold secrets, so that nobody else can read it."""
-    file = folder / name
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as writing:
-        json.dump(state, writing)
+def successor(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state that was changed, as the one that follows: with the next serial."""
+    return {**state, "serial": int(state["serial"]) + 1}
+
+
+def pushed(terraform: Terraform, text: str, *, force: bool = False) -> Run:
+    """Push the text of a state by way of a file that nobody else can read: it may hold secrets."""
+    with tempfile.TemporaryDirectory(prefix="skyports-") as room:
+        return terraform.state_push(str(_written(Path(room, STATE_FILE), text)), force=force)
+
+
+def beside(root: Terraform, folder: Path, parts: tuple[str, ...] = ()) -> Terraform:
+    """A Terraform of the same program and environment in another folder; `parts` are for its backend."""
+    environment = {**root.environment, "TF_DATA_DIR": DATA}
+    terraform = Terraform(root.program, folder, environment, root.signals)
+    terraform.backend_config = parts
+    return terraform
+
+
+def _written(file: Path, text: str) -> Path:
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
     return file
-
-
-def _beside(root: Terraform, folder: Path) -> Terraform:
-    environment = {**root.environment, "TF_DATA_DIR": _DATA}
-    return Terraform(root.program, folder, environment, root.signals)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import reset
 from tests.skypilot.account import Account, furnish_account
 from tests.skypilot.process import USER_HASH, Sky, sky_program, start_sky
 from tests.support.ec2_proxy import start_proxy
-from tests.support.local_aws import MotoServer
+from tests.support.local_aws import MotoServer, reset
 from tests.support.project import Project
 from tests.support.resident import resident_provider
 
@@ -31,7 +30,7 @@ def account(
     monkeypatch: pytest.MonkeyPatch, local_terraform: tuple[str, ...], moto: MotoServer, aws_program: Path
 ) -> Iterator[Account]:
     """A local AWS that keeps groups in use, with what SkyPilot needs before its first launch."""
-    reset(moto)
+    reset(moto.url)
     furnish_account(moto.url)
     with start_proxy(moto.url) as proxy:
         account = Account(moto.url, proxy)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.render import render_probe
 from skyports_tf.terraform import find_program
 from tests.static.pipelines import pipeline_findings, pre_commit_findings, write_pipelines
+from tests.support.examples import SOURCE, compile_grouped
 from tests.support.installs import ROOT
 from tests.support.project import Project
 
 BAIT = "bait"
-SOURCE = "203.0.113.0/24"
 MATRIX = ROOT / "tests" / "matrix"
 #: A cloud that has no file in tests/matrix.
 _PLAIN = {"config": ""}
@@ -87,22 +87,10 @@ def compile_examples(folder: Path) -> int:
                 for item in compilation.stacks:
                     project.write(f"probes/{item.stack.directory}/main.tf", render_probe(item.stack) or "")
                 count += 1
-        count += compile_together(folder / f"{cloud}-grouped", cloud, facts)
+        tasks = map(str, sorted((ROOT / "examples").glob("*.yaml")))
+        compile_grouped(folder / f"{cloud}-grouped", cloud, facts, tasks)
+        count += 1
     return count
-
-
-def compile_together(folder: Path, cloud: str, facts: Mapping[str, Any]) -> int:
-    """One tree of all examples of a cloud, its clusters in shared root modules; gives how many trees."""
-    project = Project(folder)
-    project.config(f"{facts['config']}\nlayout: grouped\n")
-    project.compile(
-        *map(str, sorted((ROOT / "examples").glob("*.yaml"))),
-        infra=facts.get("infra", cloud),
-        sources=(SOURCE,),
-        ssh_sources=(SOURCE,),
-        user_hash="a1b2c3d4",
-    )
-    return 1
 
 
 def lay_bait(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,7 +14,10 @@ from skyports_tf.model import Stack
 from skyports_tf.ports import PortRange, PortSet
 from tests.support.golden import EXAMPLES
 from tests.support.life import USER_HASH, Life
+from tests.support.project import Project
 
+#: Who may reach what is compiled for all to look at.
+SOURCE = "203.0.113.0/24"
 NAMES = tuple(sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
 _INFRA = re.compile(r"^( +infra: ).+$", re.MULTILINE)
 
@@ -80,3 +84,17 @@ def without_the_first(ports: Iterable[PortRange]) -> PortSet:
     """The first port is asked for no more, or the first range, where there are several."""
     first, *rest = ports
     return PortSet(tuple(rest) if rest else (PortRange(first.first + 1, first.last),))
+
+
+def compile_grouped(folder: Path, cloud: str, facts: Mapping[str, Any], tasks: Iterable[str]) -> Project:
+    """Compile tasks on a cloud, its clusters in shared root modules; `facts` are those of tests/matrix."""
+    project = Project(folder)
+    project.config(f"{facts['config']}\nlayout: grouped\n")
+    project.compile(
+        *tasks,
+        infra=facts.get("infra", cloud),
+        sources=(SOURCE,),
+        ssh_sources=(SOURCE,),
+        user_hash=USER_HASH,
+    )
+    return project

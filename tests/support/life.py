@@ -119,6 +119,19 @@ class Life:
         return {item["address"]: item["values"] for item in module["resources"] if item["mode"] == "managed"}
 
 
+@dataclass(frozen=True)
+class PretendPlace:
+    """A project on a cloud that the schema provider plays."""
+
+    project: Project
+    cloud: SchemaCloud
+
+    @property
+    def folder(self) -> Path:
+        """Where the project is."""
+        return self.project.folder
+
+
 def life_on(
     cloud: str,
     folder: Path,
