@@ -40,8 +40,10 @@ def ledger_names(out: str) -> Callable[[str], str]:
     return name
 
 
-def compiled_tasks(out: str, forget: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """Every task file that the ledgers of `out` name, for each cluster that it was compiled for, sorted.
+def compiled_tasks(
+    out: str, stacks: Iterable[Stack], forget: Sequence[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    """Every task file that `stacks` of `out` name, for each cluster that it was compiled for, sorted.
 
     Without tasks that `forget` names, by file or by name. The paths are relative to the current folder.
     """
@@ -49,7 +51,7 @@ def compiled_tasks(out: str, forget: Sequence[str] = ()) -> tuple[tuple[str, str
     ledger_name = ledger_names(out)
     found = {
         (stack.cluster, entry.file)
-        for stack in all_stacks(out)
+        for stack in stacks
         for entry in stack.entries
         if entry.file != ADOPTED and not any(_is_named(entry, name, ledger_name) for name in forget)
     }
@@ -58,9 +60,9 @@ def compiled_tasks(out: str, forget: Sequence[str] = ()) -> tuple[tuple[str, str
     )
 
 
-def emptied_clusters(out: str) -> tuple[str, ...]:
+def emptied_clusters(stacks: Iterable[Stack]) -> tuple[str, ...]:
     """The clusters with a stack that no task asks anything of any more: what it has opened is to close."""
-    found = {stack.cluster for stack in all_stacks(out) if not (stack.entries or stack.imports)}
+    found = {stack.cluster for stack in stacks if not (stack.entries or stack.imports)}
     return tuple(sorted(found))
 
 

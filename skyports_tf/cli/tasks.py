@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.since import changes_since, removed_stacks
 from skyports_tf.task import TaskOverrides
 from skyports_tf.taskfiles import find_task_files
-from skyports_tf.tree import directories_of_tree
+from skyports_tf.tree import all_stacks
 
 
 def compile_request(session: Session, options: TaskOptions, now: datetime | None = None) -> CompileRequest:
@@ -36,9 +35,9 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
     config = session_config(session)
     out = options.out or config.out
     found = find_task_files(options.files, out)
-    known = compiled_tasks(out, options.forget) if options.all else ()
+    stacks = all_stacks(out) if options.all else ()
     changes = changes_since(session.since, os.getcwd()) if session.since else None
-    notes = [*found.notes, *(_vain_all(out) if options.all and not (known or found.files) else ())]
+    notes = [*found.notes, *([_vain_all(out)] if options.all and not (stacks or found.files) else ())]
     return CompileRequest(
         tasks=found.files,
         folders=found.folders,
@@ -57,17 +56,16 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
         expires=options.expires,
         now=now,
         judged_at=now or time_now(),
-        known=known,
-        emptied=emptied_clusters(out) if options.all else (),
+        known=compiled_tasks(out, stacks, options.forget),
+        emptied=emptied_clusters(stacks),
     )
 
 
-def _vain_all(out: str) -> Iterator[Diagnostic]:
+def _vain_all(out: str) -> Diagnostic:
     """A warning where `--all` stands for nothing: what checks nothing shall not pass for a check."""
-    if next(directories_of_tree(out), None) is None:
-        message = f"{out} holds no stack, so --all stands for nothing"
-        help_text = "compile task files first, or name the tree with --out"
-        yield Diagnostic("nothing-compiled", message, help=help_text, severity="warning")
+    message = f"{out} holds no stack, so --all stands for nothing"
+    help_text = "compile task files first, or name the tree with --out"
+    return Diagnostic("nothing-compiled", message, help=help_text, severity="warning")
 
 
 def compiled_tree(session: Session, request: CompileRequest) -> Compilation:
