@@ -75,14 +75,7 @@ class _Search:
         if not path.endswith(_EXTENSIONS) or not os.path.isfile(path):
             self.others.append(path)
         elif self._is_new(path):
-            try:
-                (self.found if is_task_text(read_text(path), path) else self.others).append(path)
-            except FindingsError as error:
-                code = error.diagnostics[0].code
-                if code == "file-too-large" or (code == "file-not-text" and is_data(path)):
-                    self.others.append(path)
-                else:
-                    self.findings += error.diagnostics
+            (self.found if _may_be_task(path) else self.others).append(path)
 
     def _is_new(self, path: str) -> bool:
         """Whether it is there, was not seen before under another name, and is not the tree."""
@@ -135,6 +128,15 @@ def is_task_text(text: str, path: str) -> bool:
         keys = {str(key) for item in documents if isinstance(item.data, dict) for key in item.data}
     known = keys & _task_keys()
     return bool(known - _COMMON) and 2 * len(known) >= len(keys)
+
+
+def _may_be_task(path: str) -> bool:
+    """Whether the file is one of a task, or cannot be told: who reads it then says what is wrong with it."""
+    try:
+        return is_task_text(read_text(path), path)
+    except FindingsError as error:
+        code = error.diagnostics[0].code
+        return not (code == "file-too-large" or (code == "file-not-text" and is_data(path)))
 
 
 @lru_cache(maxsize=1)

@@ -151,9 +151,11 @@ def test_a_file_in_another_code_is_a_mistake_and_data_and_a_huge_file_are_no_tas
     (project.folder / "tasks/data.yaml").write_bytes(b"run: x\n" * 700_000)
     assert found(project, "tasks") == ("tasks/web.yaml",)
     (project.folder / "tasks/wide.yaml").write_bytes("run: x\n".encode("utf-16"))
-    with pytest.raises(FindingsError) as caught:
-        found(project, "tasks")
-    assert caught.value.diagnostics[0].code == "file-not-text"
+    (project.folder / "tasks/wrong.yaml").write_text("resources: {ports: 99999}\nrun: x\n")
+    refused = call(project.folder, "compile", "tasks")
+    assert refused.code == 1
+    assert "tasks/wide.yaml: error[file-not-text]" in refused.err, "every file's mistakes are told at once"
+    assert "tasks/wrong.yaml:1:20: error[bad-port]" in refused.err
 
 
 def test_a_folder_is_taken_by_every_verb_that_reads_tasks(project: Project) -> None:
