@@ -259,6 +259,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # headers and body leave together, as in local_aws.py
+    wbufsize = -1
 
     def __init__(self, proxy: Proxy, *rest: object) -> None:
         self._proxy = proxy
