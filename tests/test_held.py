@@ -16,7 +16,7 @@ from skyports_tf.model import Stack
 from tests.support.command_line import call
 from tests.support.ec2_proxy import Call, Proxy, start_proxy
 from tests.support.local_aws import MotoServer, ec2
-from tests.support.resident import resident_provider
+from tests.support.resident import resident_aws
 from tests.support.stacks import ANYWHERE, compile_stack
 
 SETTINGS = RunSettings()
@@ -29,7 +29,7 @@ def proxy(aws: MotoServer, aws_program: Path, monkeypatch: pytest.MonkeyPatch) -
     with start_proxy(aws.url) as proxy:
         for name, value in proxy.server.env.items():
             monkeypatch.setenv(name, value)
-        with resident_provider(aws_program, proxy.server.env) as environment:
+        with resident_aws(aws_program, proxy.server.env) as environment:
             for name, value in environment.items():
                 monkeypatch.setenv(name, value)
             yield proxy

@@ -6,7 +6,7 @@ Field numbers are those of tfplugin6.proto (Terraform, docs/plugin-protocol/tfpl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped,unused-ignore]
@@ -54,17 +54,20 @@ def _varint(number: int) -> bytes:
 
 def fields(buffer: bytes) -> Fields:
     """The fields of a message by number: an int or bytes each. Of a repeated field, the last."""
-    found: Fields = {}
+    return dict(each_field(buffer))
+
+
+def each_field(buffer: bytes) -> Iterator[tuple[int, Any]]:
+    """The fields of a message in their order, as (number, value) pairs for `message`."""
     place = 0
     while place < len(buffer):
         key, place = _read_varint(buffer, place)
         value, place = _read_varint(buffer, place)
         if key & 7 == _BYTES:
-            found[key >> 3] = buffer[place : place + value]
+            yield key >> 3, buffer[place : place + value]
             place += value
         else:
-            found[key >> 3] = value
-    return found
+            yield key >> 3, value
 
 
 def _read_varint(buffer: bytes, place: int) -> tuple[int, int]:

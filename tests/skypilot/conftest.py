@@ -13,7 +13,7 @@ from tests.skypilot.process import USER_HASH, Sky, sky_program, start_sky
 from tests.support.ec2_proxy import start_proxy
 from tests.support.local_aws import MotoServer, reset
 from tests.support.project import Project
-from tests.support.resident import resident_provider
+from tests.support.resident import resident_aws
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def account(
     furnish_account(moto.url)
     with start_proxy(moto.url) as proxy:
         account = Account(moto.url, proxy)
-        with resident_provider(aws_program, proxy.server.env) as provider:
+        with resident_aws(aws_program, proxy.server.env) as provider:
             for name, value in {**proxy.server.env, **provider, "SKYPILOT_USER_ID": USER_HASH}.items():
                 monkeypatch.setenv(name, value)
             yield account

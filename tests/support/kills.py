@@ -31,7 +31,7 @@ from skyports_tf.model import Stack
 from skyports_tf.stacks import fill_stack
 from tests.support.ec2_proxy import Call, Decision, Drop, Proxy, Refuse, pass_on, start_proxy
 from tests.support.local_aws import MotoServer, cli_config, ec2, start_moto
-from tests.support.resident import installed_provider, resident_provider
+from tests.support.resident import installed_provider, resident_aws
 from tests.support.stacks import ANYWHERE, compile_stack
 
 Phase = Literal["apply", "destroy"]
@@ -235,7 +235,7 @@ def yard(folder: Path) -> Iterator[Yard]:
         config = {"TF_CLI_CONFIG_FILE": str(cli_config(folder))}
         stack.enter_context(_environment({**proxy.server.env, **config}))
         made = Yard(folder, moto, proxy)
-        made.resident = stack.enter_context(resident_provider(made.program, proxy.server.env))
+        made.resident = stack.enter_context(resident_aws(made.program, proxy.server.env))
         yield made
 
 

@@ -2,7 +2,8 @@
 
 Terraform is told by TF_REATTACH_PROVIDERS (its documentation: "Debugging Terraform Plugins").
 It saves most of a command's time, and all else is as ever; but `init` leaves such a provider
-out, so that it runs before.
+out, so that it runs before. What is left of the time goes into the schemas of AWS's 1,500 types:
+thin_provider.py keeps those that our templates name.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.schema_provider.facts import FOLDER, variable_of
 from tests.schema_provider.install import provider_command
 from tests.schema_provider.schema import read_schema
+from tests.support.installs import ROOT
 from tests.support.schema_cloud import SETTINGS
 
 VARIABLE = "TF_REATTACH_PROVIDERS"
@@ -98,10 +101,44 @@ def resident_provider(program: Path, environment: Mapping[str, str]) -> Iterator
         raise RuntimeError(f"{program.name} -debug did not start")
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+@contextmanager
+def resident_aws(program: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Keep the AWS provider running, and tell Terraform of the types in our templates alone."""
+    with (
+        resident_provider(program, environment) as resident,
+        thin_provider(resident, aws_types()) as thin,
+    ):
+        yield thin
+
+
+def aws_types() -> list[str]:
+    """The types of resources and data sources that our templates for AWS name."""
+    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "templates" / "aws").rglob("*.*"))
+    return sorted({name for text in texts for name in re.findall(r"\baws_[a-z0-9_]+", text)})
+
+
+@contextmanager
+def thin_provider(resident: Mapping[str, str], types: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Let a resident provider tell of these types alone; `resident` is what it gave, and gives the same."""
+    ((source, attached),) = json.loads(resident[VARIABLE]).items()
+    upstream = f"unix:{attached['Addr']['String']}"
+    with tempfile.TemporaryDirectory(prefix="tf") as folder:
+        socket = str(Path(folder, "s"))
+        command = [sys.executable, "-m", "tests.support.thin_provider", upstream, f"unix:{socket}", *types]
+        with _run(command, {}, ROOT) as process:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise RuntimeError("the thin provider did not start")
+            address = {"Network": "unix", "String": socket}
+            yield {VARIABLE: json.dumps({source: {**attached, "Pid": process.pid, "Addr": address}})}
+
+
+def _run(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name != _ONLY_ONCE}
     return subprocess.Popen(
         command,
+        cwd=folder,
         env={**inherited, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
