@@ -12,7 +12,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from skyports_tf.model import ADOPTED, Grant, IngressRule, LedgerEntry, PackedRule, Protocol
 from skyports_tf.packing.identity import batched_rules, keyed_rules, with_steps
-from skyports_tf.packing.rectangles import Ports, RuleShape, Sources, Wanted, rectangles
+from skyports_tf.packing.rectangles import (
+    Ports,
+    Rectangle,
+    RuleShape,
+    Sources,
+    Wanted,
+    port_parts,
+    rectangles,
+)
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import Source
 
@@ -133,10 +141,9 @@ def _pack_block(
     name: str, block: Wanted, shape: RuleShape, previous: Sequence[PackedRule]
 ) -> list[PackedRule]:
     found = [
-        (part, batch)
+        (sources, batch)
         for piece in _pieces(block, shape)
-        for sources, ports in rectangles(piece, shape)
-        for part in _parts(sources, shape.sources_max)
+        for sources, ports in _parts(rectangles(piece, shape), shape)
         for batch in _batches(ports, shape)
     ]
     if shape.ports == "single":
@@ -168,9 +175,13 @@ def _batches(ports: Ports, shape: RuleShape) -> Iterator[Ports]:
         yield {protocol: PortSet.of(ranges) for protocol, ranges in batch.items()}
 
 
-def _parts(sources: Sources, most: int | None) -> Iterator[Sources]:
-    """The sources in parts of at most `most`."""
-    ordered = sorted(sources, key=lambda source: source.sort_key)
-    size = most or len(ordered)
-    for start in range(0, len(ordered), size):
-        yield frozenset(ordered[start : start + size])
+def _parts(found: Iterable[Rectangle], shape: RuleShape) -> Iterator[Rectangle]:
+    """The rectangles in parts of as many sources as a rule takes; parts that have the same are one."""
+    parts: dict[Sources, dict[Protocol, PortSet]] = {}
+    for sources, ports in found:
+        ordered = sorted(sources, key=lambda source: source.sort_key)
+        size = shape.sources_max or len(ordered)
+        for start in range(0, len(ordered), size):
+            part = parts.setdefault(frozenset(ordered[start : start + size]), {})
+            part.update((name, part.get(name, PortSet()) | ranges) for name, ranges in ports.items())
+    return ((sources, item) for sources, ports in parts.items() for item in port_parts(ports, shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import cache
 from itertools import combinations, product
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +15,8 @@ from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import Config
 from skyports_tf.model import PackedRule, Protocol
 from skyports_tf.pack import pack
-from skyports_tf.packing.rectangles import RuleShape
-from skyports_tf.ports import PortRange, PortSet
+from skyports_tf.packing.rectangles import PortsShape, RuleShape
+from skyports_tf.ports import PortRange, PortSet, parse_ports
 from skyports_tf.sources import Source, parse_source
 from skyports_tf.stacks import shape_of
 
@@ -40,6 +41,11 @@ def shapes() -> dict[str, RuleShape]:
 
 
 SHAPES = shapes()
+#: Forms whose rules are full after two sources, so that most edits move sources between rules.
+SMALL = {
+    f"{ports}, 2 sources": RuleShape(ports, "family", ports_max=2, sources_max=2)
+    for ports in get_args(PortsShape)
+}
 A, B, C = (parse_source(text) for text in ("10.0.0.0/8", "192.168.0.0/16", "0.0.0.0/0"))
 SIX, TAG = parse_source("2001:db8::/32"), parse_source("tag:office")
 SOURCE_SETS: list[tuple[Source, ...]] = [(C,), (A, B), (A, SIX)]
@@ -194,12 +200,12 @@ CELLS = st.sets(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.sampled_from(sorted(SHAPES)), CELLS, CELLS)
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted({**SHAPES, **SMALL})), CELLS, CELLS)
 def test_packed_rules_open_exactly_what_is_wanted_whatever_was_before(
     shape: str, before: set[Cell], cells: set[Cell]
 ) -> None:
-    form = SHAPES[shape]
+    form = {**SHAPES, **SMALL}[shape]
     previous = pack(wanted_of(before), form)
     rules = pack(wanted_of(cells), form, previous)
     assert set().union(*map(cells_of, rules)) == cells
@@ -208,6 +214,27 @@ def test_packed_rules_open_exactly_what_is_wanted_whatever_was_before(
     for rule in rules:
         assert_shaped(rule, form)
     assert pack(wanted_of(cells), form, rules) == rules
+
+
+def test_sources_that_fill_two_rules_lose_no_port_and_take_no_rule_twice() -> None:
+    form = FORMS["8 single ports, 8 sources"]
+    many = [parse_source(f"10.{number}.0.0/16") for number in range(9)]
+    cells: set[Cell] = {("tcp", port, source) for port in range(1, 10) for source in many}
+    cells -= {("tcp", 9, many[8])}
+    rules = pack(wanted_of(cells), form)
+    # 1-8 and 9 for eight of the sources, 1-8 for the ninth
+    assert len(rules) == 3
+    assert set().union(*map(cells_of, pack(wanted_of(cells), form, rules))) == cells
+
+
+def test_rules_of_a_former_compile_that_hold_the_same_lose_no_port() -> None:
+    form = FORMS["8 single ports, 8 sources"]
+    twice = [(("tcp", parse_ports(text)),) for text in ("1-8", "1-8", "9")]
+    former = [PackedRule(f"tcp-ipv4-{number}", ports, (A,)) for number, ports in enumerate(twice, 1)]
+    cells: set[Cell] = {("tcp", port, A) for port in range(1, 10)}
+    rules = pack(wanted_of(cells), form, former)
+    assert set().union(*map(cells_of, rules)) == cells
+    assert len(rules) == 2
 
 
 @settings(max_examples=100, deadline=None)

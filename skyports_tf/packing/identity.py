@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from typing import TypeAlias
 
 from skyports_tf.model import PackedRule, Protocol
@@ -152,20 +152,20 @@ def _fill(
 ) -> Iterator[tuple[str, list[_Port]]]:
     """`wanted` in the fewest batches of `most`, moving no port that need not move."""
     needed = -(-len(wanted) // most)
-    still = set(wanted)
-    batches = [(key, [port for port in ports if port in still][:most]) for key, ports in before]
+    asked, placed = set(wanted), set[_Port]()
+    batches: list[tuple[str, list[_Port]]] = []
     # the fullest stay; what the others hold moves into the free places
-    batches = sorted((item for item in batches if item[1]), key=lambda item: (-len(item[1]), item[0]))[
-        :needed
-    ]
-    placed = {port for _, ports in batches for port in ports}
-    waiting = [port for port in wanted if port not in placed]
+    for key, ports in sorted(before, key=lambda item: (-len(asked.intersection(item[1])), item[0])):
+        # what two rules of the last compile held stays in one of them
+        held = [port for port in ports if port in asked and port not in placed][:most]
+        if held and len(batches) < needed:
+            batches.append((key, held))
+            placed.update(held)
     while len(batches) < needed:
         batches.append((next(fresh), []))
+    waiting = (port for port in wanted if port not in placed)
     for key, ports in batches:
-        free = most - len(ports)
-        yield key, ports + waiting[:free]
-        waiting = waiting[free:]
+        yield key, [*ports, *islice(waiting, most - len(ports))]
 
 
 def _together(rules: Iterable[PackedRule]) -> Ports:

@@ -56,13 +56,13 @@ def rectangles(block: Wanted, shape: RuleShape) -> list[Rectangle]:
     classes = _classes(block)
     if len(classes) == 1:
         ((sources, ports),) = classes.items()
-        return [(sources, part) for part in _port_parts(ports, shape)]
+        return [(sources, part) for part in port_parts(ports, shape)]
     if len(classes) > _MOST_SOURCE_SETS:
-        return [(sources, part) for sources, ports in classes.items() for part in _port_parts(ports, shape)]
+        return [(sources, part) for sources, ports in classes.items() for part in port_parts(ports, shape)]
     candidates = [
         (sources, part)
         for sources in _closed(classes)
-        for part in _port_parts(_reaching(classes, sources), shape)
+        for part in port_parts(_reaching(classes, sources), shape)
     ]
     bits = {cell: 1 << position for position, cell in enumerate(_cells(classes))}
     sets = [sum(bit for cell, bit in bits.items() if _holds(rectangle, cell)) for rectangle in candidates]
@@ -125,7 +125,7 @@ def _reaching(classes: Mapping[Sources, Ports], sources: Sources) -> Ports:
     return {protocol: PortSet.of(ranges) for protocol, ranges in sorted(found.items())}
 
 
-def _port_parts(ports: Ports, shape: RuleShape) -> Iterator[Ports]:
+def port_parts(ports: Ports, shape: RuleShape) -> Iterator[Ports]:
     """What of `ports` one rectangle may hold: a run, or everything."""
     if shape.ports == "range":
         for protocol, ranges in ports.items():
