@@ -33,6 +33,8 @@ _SILENT = {
     f"TF_LOG{part}": "off"
     for part in ("", "_SDK", "_SDK_PROTO", "_SDK_FRAMEWORK", "_SDK_HELPER_SCHEMA", "_SDK_MUX", "_PROVIDER")
 }
+# what stays collects its garbage, unlike a command
+_FRUGAL = {"GOGC": "100"}
 # it ends with us, whatever ends us: its stdin is then at its end
 _UNTIL_STDIN_ENDS = '"$@" & read -r _; kill -9 $!'
 
@@ -92,7 +94,7 @@ def resident_schema_provider(provider: str, cloud: Path) -> dict[str, str]:
 def resident_provider(program: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Keep a real provider running as for debugging; gives what Terraform's environment needs."""
     command = ["sh", "-c", _UNTIL_STDIN_ENDS, "sh", str(program), "-debug"]
-    with _run(command, {**environment, **_SILENT}) as process:
+    with _run(command, {**environment, **_SILENT, **_FRUGAL}) as process:
         for line in process.stdout or ():
             found = re.search(rf"{VARIABLE}='(.+)'", line)
             if found:
