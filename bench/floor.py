@@ -30,10 +30,12 @@ _CONTEXT = {
     "names": {"security_group": "sky-sg-fleet"},
     "rules": {"tcp-6000@0.0.0.0/0": "{ protocol = 1 }", "tcp-8000@0.0.0.0/0": "{ protocol = 1 }"},
     "ssh_rules": {"0.0.0.0/0": "{ cidr_ipv4 = 1 }"},
+    "adopted": {},
     "stack": {
         "region": "us-east-1",
         "cluster": "fleet",
         "mode": "takeover",
+        "is_kept": True,
         "rules": ("one", "two"),
         "tags": {},
         "settings": {"vpc": "default"},

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from skyports_tf.compiler import CompileRequest, compile_tasks
 from skyports_tf.config import read_config
-from skyports_tf.model import PortRule, ResourceCounts, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule, ResourceCounts, StackPlan
 from skyports_tf.report.markdown import MARKER, Planned, comment
 from skyports_tf.running.changes import OpenRule, changed_rules, group_rules, stack_rules
 from tests.support.project import working_in

@@ -20,7 +20,8 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.entries import has_adopted
 from skyports_tf.ledger import read_stack
 from skyports_tf.lifecycle import plan_stack
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackClosed, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackClosed, StackPlan
 from skyports_tf.recompile import empty_stack, recompile_stacks, rewrite_stack, write_release
 from skyports_tf.render import IMPORTS_NAME
 from skyports_tf.roots import module_of, root_of, stack_file

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Span
+from skyports_tf.judging import Breach
 from skyports_tf.ledger import LEDGER_NAME
 from skyports_tf.model import ADOPTED, LedgerEntry, Stack
-from skyports_tf.policy import Breach, PolicyException, PolicyRule
+from skyports_tf.policy import PolicyException, PolicyRule
 from skyports_tf.portplaces import PortPlaces, port_places, source_place, ssh_source_place
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.resolve import Place, place_of

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
-from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackClosed, StackPlan
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import skyports_tf.templates
-from skyports_tf.login import Login, login_of
 from skyports_tf.manifest import read_manifest
 from skyports_tf.model import Protocol, StackMode
-from skyports_tf.packing.rectangles import RuleShape
+from skyports_tf.packing.shapes import RuleShape
 from skyports_tf.sky_config import name_for
 from skyports_tf.sources import SourceKind
-from skyports_tf.unmanaged import UnmanagedCloud, read_unmanaged
+
+if TYPE_CHECKING:
+    from skyports_tf.unmanaged import UnmanagedCloud
 
 _TEMPLATES = Path(skyports_tf.templates.__file__ or "").parent
 _MANIFEST = "manifest.yaml"
@@ -146,7 +147,7 @@ class Cloud:
     objects: str
     found_by: str
     checks: tuple[Mapping[str, Any], ...]
-    login: Login
+    login: Mapping[str, Any]
     folder: Path
 
     def names_of(
@@ -202,6 +203,8 @@ class Catalog:
 
     def unmanaged(self) -> Mapping[str, UnmanagedCloud]:
         """SkyPilot's other clouds by name, sorted."""
+        from skyports_tf.unmanaged import read_unmanaged
+
         managed = self.managed()
         return {name: cloud for name, cloud in read_unmanaged(_TEMPLATES).items() if name not in managed}
 
@@ -272,7 +275,7 @@ def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:
         objects=facts["objects"],
         found_by=facts["found_by"],
         checks=tuple(facts.get("checks", ())),
-        login=login_of(facts.get("login", {})),
+        login=facts.get("login", {}),
         folder=folder,
     )
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from skyports_tf.clouds import Catalog
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, Span
 from skyports_tf.limits import stack_problems
 from skyports_tf.model import GeneratedFile, Stack
+from skyports_tf.processes import each_of_many
 from skyports_tf.render import files_gone, render_group, render_module, render_stack, render_tree
 from skyports_tf.resolve import Findings, Place, place_of
 from skyports_tf.roots import stack_file
-from skyports_tf.since import Changes, affected_stacks
 from skyports_tf.task import TaskOverrides
 from skyports_tf.text.textfile import read_text
 from skyports_tf.write import changed_files
+
+if TYPE_CHECKING:
+    from skyports_tf.since import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ def render_compilation(
     if not stacks:
         shared = []
     shared += _group_files(stacks, catalog)
-    rendered = [(stack, render_stack(stack, catalog)) for stack in stacks]
+    of_each = each_of_many(partial(render_stack, catalog=catalog), stacks)
+    rendered = [*zip(stacks, of_each, strict=True)]
     everything = [*shared]
     gone = {}
     for stack, files in rendered:
@@ -136,6 +142,8 @@ def changed_stacks(
     changes, catalog = request.changes, request.config.catalog
     if changes is None:
         return stacks
+    from skyports_tf.since import affected_stacks
+
     clouds = sorted({stack.cloud for stack in stacks})
     stale = [name for name in clouds if changed_files(out, render_module(catalog.load(name), catalog))]
     found = affected_stacks(changes, out, stacks, request.config, stale)

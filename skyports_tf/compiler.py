@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import partial
 
 from skyports_tf.bookkeeping import ledger_names, merged_stacks
 from skyports_tf.compilation import (
@@ -22,8 +22,9 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.documents import TaskDocument
 from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
 from skyports_tf.grants import Flags
-from skyports_tf.model import StackMode
-from skyports_tf.policing import add_breaches
+from skyports_tf.model import Stack, StackMode
+from skyports_tf.policy import NO_POLICY
+from skyports_tf.processes import each_of_many
 from skyports_tf.resolve import Demand, Findings, resolve_document
 from skyports_tf.sources import Source, SourceError, parse_source
 from skyports_tf.statekeys import key_findings, layout_findings
@@ -63,12 +64,22 @@ def _compile(request: CompileRequest, writing: bool) -> Compilation:
         spans = {demand.place: (demand.path, demand.span) for demand in demands}
         add_problems(stacks, request.config, findings, spans)
         findings.add(*key_findings(out, stacks, request.config), *layout_findings(stacks, request.config))
-        add_breaches(stacks, request, out, demands, findings)
+        _add_breaches(stacks, request, out, demands, findings)
         stop_on_errors(findings)
         compilation = render_compilation(out, stacks, request.config.catalog, told(findings))
         if writing:
             write_files(out, compilation.pending)
     return compilation
+
+
+def _add_breaches(
+    stacks: Sequence[Stack], request: CompileRequest, out: str, demands: Sequence[Demand], findings: Findings
+) -> None:
+    if request.config.policy != NO_POLICY:
+        # who has no policy starts sooner
+        from skyports_tf.policing import add_breaches
+
+        add_breaches(stacks, request, out, demands, findings)
 
 
 # -- reading ---------------------------------------------------------------------------
@@ -115,20 +126,22 @@ def _read_demands(request: CompileRequest, out: str, flags: Flags, findings: Fin
         *request.known,
         *((flags.cluster, path) for path in dict.fromkeys(request.tasks) if ledger_name(path) not in known),
     ]
-    read = cache(lambda path: _read(path, request.overrides, findings))
+    paths = [*dict.fromkeys(path for _, path in asked)]
+    read = dict(zip(paths, each_of_many(partial(_read, request.overrides), paths), strict=True))
+    for _, told_of_it in read.values():
+        findings.add(*told_of_it)
     for cluster, path in asked:
-        document = read(path)
+        document, _ = read[path]
         if document is not None:
             named = replace(flags, cluster=cluster)
             demands.extend(resolve_document(document, ledger_name(path), request.config, named, findings))
     return demands
 
 
-def _read(path: str, overrides: TaskOverrides, findings: Findings) -> TaskDocument | None:
+def _read(overrides: TaskOverrides, path: str) -> tuple[TaskDocument | None, tuple[Diagnostic, ...]]:
+    """The tasks of a file, None where it holds a mistake; and what is to tell of it."""
     try:
         found = read_tasks(path, overrides)
     except FindingsError as error:
-        findings.add(*error.diagnostics)
-        return None
-    findings.add(*found.warnings)
-    return found.document
+        return None, error.diagnostics
+    return found.document, found.warnings

@@ -15,7 +15,6 @@ from skyports_tf.expiry import WAY_OUT, ExpiryError, parse_expiry
 from skyports_tf.model import Layout, Protocol
 from skyports_tf.policy import NO_POLICY, Policy
 from skyports_tf.ports import PortError, PortRange, parse_port_range
-from skyports_tf.rulebook import read_policy
 from skyports_tf.schema import schema_findings, schema_of
 from skyports_tf.source import YamlDocument, read_yaml
 from skyports_tf.sources import Source, SourceError, parse_source
@@ -209,7 +208,7 @@ class _Reader:
             sky_binary=_binary_path(path, given.get("skypilot", {}).get("binary")),
             rules=tuple(self.rule(rule, ("rules", at)) for at, rule in enumerate(given.get("rules", ()))),
             ours=self.ours(given.get("exposure") or {}),
-            policy=read_policy(self.document, given.get("policy", {}), self.findings),
+            policy=self.policy(given["policy"]) if given.get("policy") else NO_POLICY,
             cloud_settings={name: value for name, value in given.items() if name in self.catalog.managed()},
             ci=given.get("ci", {}),
             catalog=self.catalog,
@@ -231,6 +230,11 @@ class _Reader:
 
     def ours(self, exposure: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(map(str, self.sources(exposure.get("ours"), ("exposure", "ours")) or ()))
+
+    def policy(self, given: Mapping[str, Any]) -> Policy:
+        from skyports_tf.rulebook import read_policy
+
+        return read_policy(self.document, given, self.findings)
 
     def rule(self, rule: Mapping[str, Any], at: _KeyPath) -> ClusterRule:
         refinements = (

@@ -16,7 +16,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import ClassVar, Literal
 
 from skyports_tf.codes import CODES
@@ -133,6 +132,8 @@ class InterruptedRunError(SkyportsError):
 
 def suggest(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
     """A did-you-mean sentence for `word` out of `known`, or `otherwise`."""
+    from difflib import get_close_matches
+
     near = get_close_matches(word, sorted(known), n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise
 

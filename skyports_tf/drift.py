@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from skyports_tf.diagnostics import Diagnostic, TerraformError
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts
 from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent

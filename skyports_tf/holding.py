@@ -16,7 +16,8 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lease import drop_lease, files_to_close, leases, locked_clusters, narrow_lease
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, close_ports, plan_stack
-from skyports_tf.model import PortRule, Stack, StackClosed, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule, StackClosed, StackPlan
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.recompile import recompile_stacks
 from skyports_tf.running.changes import group_rules, stack_rules

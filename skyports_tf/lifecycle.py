@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from skyports_tf.diagnostics import FindingsError, TerraformError
-from skyports_tf.model import Stack, StackPlan, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan, StackStatus
 from skyports_tf.roots import stack_file
 from skyports_tf.running.changes import output_rules
 from skyports_tf.running.execution import (

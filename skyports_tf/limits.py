@@ -11,7 +11,7 @@ from skyports_tf.config import Config
 from skyports_tf.model import Stack
 from skyports_tf.naming import USER_HASH_HELP
 from skyports_tf.pack import pack
-from skyports_tf.packing.rectangles import RuleShape, Wanted
+from skyports_tf.packing.shapes import RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import SourceKind
 from skyports_tf.stacks import allowed, shape_of, shaped
@@ -104,14 +104,21 @@ def _needed(
 ) -> Mapping[str, int]:
     """How many rules count against a limit, by family where the cloud counts those apart."""
     fixed = limit.fixed.get(stack.mode, 0)
-    rules = [*stack.packed, *pack(_ssh_wanted(stack, cloud), shape)]
+    kinds = [*(rule.sources[0].kind for rule in stack.packed), *_ssh_kinds(stack, cloud, shape), *others]
     if not limit.families_apart:
-        return {"": len(rules) + len(others) + fixed}
-    kinds = [*(rule.sources[0].kind for rule in rules), *others]
+        return {"": len(kinds) + fixed}
     return {
         "IPv4 ": sum(kind != "ipv6" for kind in kinds) + fixed,
         "IPv6 ": sum(kind != "ipv4" for kind in kinds) + fixed,
     }
+
+
+def _ssh_kinds(stack: Stack, cloud: Cloud, shape: RuleShape) -> list[SourceKind]:
+    """Of each rule that SSH needs beside the ports, whom it lets in."""
+    wanted = _ssh_wanted(stack, cloud)
+    if shape.is_plain:
+        return [source.kind for (_, source), ports in wanted.items() for _ in ports]
+    return [rule.sources[0].kind for rule in pack(wanted, shape)]
 
 
 def _ssh_wanted(stack: Stack, cloud: Cloud) -> Wanted:

@@ -15,8 +15,9 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, PolicyMark
 from skyports_tf.expiry import spell_stamp
 from skyports_tf.exposure.ours import reaches_internet
+from skyports_tf.judging import Breach, Circumstances, judge
 from skyports_tf.model import Stack
-from skyports_tf.policy import Breach, Circumstances, PolicyException, RuleKind, judge
+from skyports_tf.policy import PolicyException, RuleKind
 from skyports_tf.ports import FIRST_PORT, LAST_PORT, PortSet, parse_port_range
 from skyports_tf.resolve import Demand, Findings
 from skyports_tf.sources import Source

@@ -14,7 +14,8 @@ from skyports_tf.deadlines import close_expired
 from skyports_tf.diagnostics import Diagnostic, FindingsError, InterruptedRunError, SkyportsError
 from skyports_tf.lease import Lease, files_to_close
 from skyports_tf.life import Life, Sighting
-from skyports_tf.model import Grant, LedgerEntry, PortChanges, PortRule, ResourceCounts, Stack, StackPlan
+from skyports_tf.model import Grant, LedgerEntry, Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackPlan
 from skyports_tf.pack import pack_rules
 from skyports_tf.ports import PortRange
 from skyports_tf.running.changes import PORT_RULE, OpenRule, group_rules, stack_rules

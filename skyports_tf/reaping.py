@@ -19,7 +19,8 @@ from skyports_tf.lease import Lease, leases, locked_clusters
 from skyports_tf.ledger import read_stack
 from skyports_tf.life import Life, Sighting, SkyWord, judge, update_mark
 from skyports_tf.lifecycle import Progress, apply_plan, plan_stack
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.reaped import (
     ClusterReaped,
     ReapRequest,

@@ -19,7 +19,8 @@ from skyports_tf.backends import LOCAL
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.lifecycle import apply_plans, plan_stacks
-from skyports_tf.model import Layout, Stack, StackPlan
+from skyports_tf.model import Layout, Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.recompile import rewrite_stack
 from skyports_tf.render import render_backend, render_group
 from skyports_tf.roots import by_root, in_other_layout, root_name, root_of

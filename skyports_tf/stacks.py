@@ -14,7 +14,7 @@ from skyports_tf.grants import Flags, ssh_sources_of
 from skyports_tf.model import ADOPTED, IngressRule, LedgerEntry, PackedRule, Stack, StackMode
 from skyports_tf.naming import NameTooLongError, name_on_cloud, name_on_cloud_pattern
 from skyports_tf.pack import pack, pack_rules, wanted_of
-from skyports_tf.packing.rectangles import RuleShape
+from skyports_tf.packing.shapes import RuleShape
 from skyports_tf.ports import PortSet
 from skyports_tf.resolve import Place, place_of
 from skyports_tf.sky_config import fill_names, merge_configs
@@ -132,7 +132,7 @@ def _packed(
     rules: Sequence[IngressRule], cloud: Cloud, shape: RuleShape, previous: Sequence[PackedRule]
 ) -> Iterator[PackedRule]:
     """The rules as the cloud holds them; one range and one source need no packing."""
-    if shape.ports == "range" and shape.sources == "one":
+    if shape.is_plain:
         for rule in rules:
             ports = ((rule.protocol, PortSet((rule.ports,))),)
             yield PackedRule(rule.key, ports, (rule.source,), rule.description)

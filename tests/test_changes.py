@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange
+from skyports_tf.outcomes import Node, PortChanges, PortRule, ResourceCounts, RuleChange
 from skyports_tf.running.changes import (
     OpenRule,
     group_rules,

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from skyports_tf.model import PortChanges
+from skyports_tf.outcomes import PortChanges
 from skyports_tf.running.differences import differences_of
 from skyports_tf.schema import schema_of
 from tests.support.command_line import Answer, call

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from skyports_tf.model import Node, PortRule, Stack, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import Node, PortRule, StackStatus
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.report.endpoints import (
     endpoint,

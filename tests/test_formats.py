@@ -15,7 +15,8 @@ from skyports_tf.cli.plan import answer_document
 from skyports_tf.cli.running import Outcome
 from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
-from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, ResourceCounts, StackPlan
 from skyports_tf.report.gitlab import gitlab_text
 from tests.support.command_line import call
 from tests.support.comments import opening_plan

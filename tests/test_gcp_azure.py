@@ -10,7 +10,7 @@ import pytest
 
 from skyports_tf.clouds import load_cloud
 from skyports_tf.pack import pack
-from skyports_tf.packing.rectangles import RuleShape, Wanted
+from skyports_tf.packing.shapes import RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.sources import parse_source
 from tests.support.life import Life, life_on, reach

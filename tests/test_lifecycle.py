@@ -21,13 +21,13 @@ from skyports_tf.lifecycle import (
     plan_stack,
     read_status,
 )
-from skyports_tf.model import (
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import (
     Node,
     PortChanges,
     PortRule,
     ResourceCounts,
     RuleChange,
-    Stack,
     StackClosed,
     StackPlan,
     StackStatus,

@@ -16,7 +16,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
-from skyports_tf.model import LedgerEntry, PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
+from skyports_tf.model import LedgerEntry, Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, RuleChange, StackPlan
 from skyports_tf.ports import PortSet
 from skyports_tf.report.markdown import LIMIT, MARKER, ROOM, Comment, Planned, comment, failed_comment
 from skyports_tf.report.markup import code, fenced, plain

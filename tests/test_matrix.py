@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from skyports_tf.clouds import managed_clouds
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan
 from tests.support.examples import NAMES, Example, ports_of, widened, without_the_first
 from tests.support.life import (
     MATRIX,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skyports_tf.model import PortChanges, ResourceCounts, RuleChange, StackPlan
+from skyports_tf.outcomes import PortChanges, ResourceCounts, RuleChange, StackPlan
 from skyports_tf.report.mermaid import mermaid_text
 from skyports_tf.report.picture import Picture, draw
 from skyports_tf.report.review import StackReview, review_plan

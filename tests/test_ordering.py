@@ -186,7 +186,7 @@ def test_where_no_key_were_fresh_some_edit_would_have_none(
     random = Random(1)
     wishes = [(some_blocks(random), some_blocks(random)) for _ in range(30)]
     assert not sum(has_gaps(cloud, *pair) for pair in wishes)
-    monkeypatch.setattr("skyports_tf.pack.with_steps", lambda name, rules, previous: rules)
+    monkeypatch.setattr("skyports_tf.packing.fewest.with_steps", lambda name, rules, previous: rules)
     assert sum(has_gaps(cloud, *pair) for pair in wishes)
 
 

@@ -15,7 +15,7 @@ from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import Config
 from skyports_tf.model import PackedRule, Protocol
 from skyports_tf.pack import pack
-from skyports_tf.packing.rectangles import PortsShape, RuleShape
+from skyports_tf.packing.shapes import PortsShape, RuleShape
 from skyports_tf.ports import PortRange, PortSet, parse_ports
 from skyports_tf.sources import Source, parse_source
 from skyports_tf.stacks import shape_of

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from skyports_tf import __version__
 from skyports_tf.cli import VERBS, cli
 from skyports_tf.clouds import load_cloud, managed_clouds
+from skyports_tf.login import login_of
 from skyports_tf.pipelines.files import KINDS
 from skyports_tf.pipelines.project import object_name
 from skyports_tf.schema import schema_of
@@ -319,12 +320,12 @@ def test_runs_on_one_stack_take_turns_and_none_is_broken_off(folder: Path) -> No
 def test_no_file_holds_a_secret_and_steps_name_only_those_that_are_needed(folder: Path) -> None:
     for workflow in workflows(folder):
         used = {stack.parent.name.split("-")[0] for stack in folder.glob("infra/*/*/stack.json")}
-        allowed = {name for cloud in used for name in load_cloud(cloud).login.secrets}
+        allowed = {name for cloud in used for name in login_of(load_cloud(cloud).login).secrets}
         backends = yaml.safe_load((ROOT / "templates/ci/facts.yaml").read_text())["backend_secrets"]
         allowed |= {name.format(host="app_terraform_io") for names in backends.values() for name in names}
         for cloud in managed_clouds():
-            if load_cloud(cloud).login.backends:
-                allowed |= set(load_cloud(cloud).login.secrets)
+            if login_of(load_cloud(cloud).login).backends:
+                allowed |= set(login_of(load_cloud(cloud).login).secrets)
         assert "env" not in workflow or set(workflow["env"]) == {"TF_IN_AUTOMATION"}
         for _, step in steps(workflow):
             in_env = set(SECRET.findall(str(step.get("env", {}))))

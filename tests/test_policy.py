@@ -14,16 +14,10 @@ from hypothesis import strategies as st
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import read_config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.judging import Breach, Circumstances, judge
 from skyports_tf.model import Grant, LedgerEntry, Stack
 from skyports_tf.pack import pack_rules
-from skyports_tf.policy import (
-    Breach,
-    Circumstances,
-    Policy,
-    PolicyException,
-    PolicyRule,
-    judge,
-)
+from skyports_tf.policy import Policy, PolicyException, PolicyRule
 from skyports_tf.ports import PortRange, PortSet, parse_port_range
 from skyports_tf.recompile import empty_stack
 from skyports_tf.sources import parse_source

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from skyports_tf.clouds import load_cloud, unmanaged_clouds
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.model import (
-    LedgerEntry,
+from skyports_tf.model import LedgerEntry, PortSet, Stack
+from skyports_tf.outcomes import (
     Node,
     PortChanges,
     PortRule,
-    PortSet,
     ResourceCounts,
     RuleChange,
-    Stack,
     StackClosed,
     StackPlan,
     StackStatus,

@@ -19,7 +19,8 @@ from skyports_tf.cli.reports import internet_warnings
 from skyports_tf.clouds import Catalog
 from skyports_tf.codes import CODES
 from skyports_tf.diagnostics import Diagnostic, PolicyMark, Span
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, RuleChange, StackPlan
 from skyports_tf.policy import Policy, PolicyRule
 from skyports_tf.report.checked import Checked
 from skyports_tf.report.junit import junit_text

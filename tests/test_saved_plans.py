@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyports_tf.diagnostics import FindingsError
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, StackPlan
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, RuleChange, StackPlan
 from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE
 from skyports_tf.running.plans import paths_of
 from skyports_tf.running.saved import keep_shown, plan_fingerprint, saved_plan, unreviewed

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from skyports_tf.clouds import load_cloud, managed_clouds
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackPlan
 from skyports_tf.report.text import plan_text
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.stream import PlannedChange, Record, Resource

@@ -11,7 +11,8 @@ from click import unstyle
 
 from skyports_tf.diagnostics import FindingsError, TerraformError
 from skyports_tf.lifecycle import PLAN_FILE, ProgressEvent, RunSettings, apply_plan, plan_stack, read_status
-from skyports_tf.model import IngressRule, PackedRule, PortRule, StackPlan
+from skyports_tf.model import IngressRule, PackedRule
+from skyports_tf.outcomes import PortRule, StackPlan
 from skyports_tf.ports import PortSet
 from skyports_tf.report.json_output import planned_json
 from skyports_tf.report.text import applied_text, plan_text

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
 from skyports_tf.ordering import find_order
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.reach import meet, minus, union
 from skyports_tf.running.openings import openings_of

@@ -20,8 +20,9 @@ from skyports_tf.cli.runoptions import terraform_options
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan
-from skyports_tf.model import Stack, StackStatus
+from skyports_tf.model import Stack
 from skyports_tf.naming import is_cluster_name, is_user_hash
+from skyports_tf.outcomes import StackStatus
 from skyports_tf.report.adoption import adopting_text
 from skyports_tf.report.json_output import adopted_json, tree_json
 from skyports_tf.report.status import status_text

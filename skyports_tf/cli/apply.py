@@ -25,7 +25,8 @@ from skyports_tf.cli.tasks import compile_request, compiled_tree
 from skyports_tf.compiler import Compilation
 from skyports_tf.holding import claim_files
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plans
-from skyports_tf.model import Stack, StackPlan, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan, StackStatus
 from skyports_tf.policing import refuse_breaches
 from skyports_tf.recompile import stamp_expiry
 from skyports_tf.report.status import status_text

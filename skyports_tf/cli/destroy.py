@@ -31,7 +31,8 @@ from skyports_tf.config import Config
 from skyports_tf.diagnostics import FindingsError
 from skyports_tf.entries import needs_reset
 from skyports_tf.lifecycle import Progress, RunSettings
-from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
 from skyports_tf.tree import find_stacks, generated_files

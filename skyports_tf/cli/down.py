@@ -24,7 +24,8 @@ from skyports_tf.diagnostics import (
 )
 from skyports_tf.lease import leases
 from skyports_tf.lifecycle import Progress, RunSettings, close_ports
-from skyports_tf.model import Stack, StackClosed, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackClosed, StackPlan
 from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.rules import port_texts
 from skyports_tf.report.steps import Step, StepState, down_json, shutdown_text, step_text, text_list

@@ -14,7 +14,7 @@ from skyports_tf.cli.running import Outcome
 from skyports_tf.compiler import Compilation
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.model import StackPlan
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.policy import NO_POLICY, Policy
 
 

@@ -33,7 +33,8 @@ from skyports_tf.expiry import stamp
 from skyports_tf.holding import StackSettled, added_files, drop_abandoned, forget_files, settle_stack
 from skyports_tf.lease import HeldLease, hold_lease, leases, locked_clusters
 from skyports_tf.lifecycle import Progress, RunSettings
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.rules import port_texts, stack_ports
 from skyports_tf.report.steps import Ran, Step, StepState, command_text, run_json, settled_text, text_list

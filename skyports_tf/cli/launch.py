@@ -33,7 +33,8 @@ from skyports_tf.diagnostics import Diagnostic, SkyportsError
 from skyports_tf.holding import claim_files, refuse_to_open
 from skyports_tf.ledger import read_stack
 from skyports_tf.lifecycle import Progress, RunSettings, apply_plan, plan_stack
-from skyports_tf.model import Stack, StackPlan, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan, StackStatus
 from skyports_tf.recompile import stamp_expiry
 from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.rules import stack_ports

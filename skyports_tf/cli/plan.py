@@ -34,7 +34,8 @@ from skyports_tf.cli.tasks import compile_request, compiled_tree
 from skyports_tf.compiler import Compilation, CompileRequest
 from skyports_tf.diagnostics import Diagnostic, FindingsError, SkyportsError
 from skyports_tf.lifecycle import Progress, RunSettings, plan_stacks
-from skyports_tf.model import GeneratedFile, Stack, StackPlan
+from skyports_tf.model import GeneratedFile, Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.report.json_output import compiled_json, planned_json, tree_json
 from skyports_tf.report.sky_config import sky_config_text
 from skyports_tf.report.text import exposure_warnings, plan_text

@@ -15,7 +15,8 @@ from skyports_tf.cli.running import Outcome, agree, announced, explain_failures,
 from skyports_tf.cli.runoptions import terraform_options
 from skyports_tf.config import Config
 from skyports_tf.lifecycle import Progress, RunSettings
-from skyports_tf.model import Stack, StackClosed
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackClosed
 from skyports_tf.report.adoption import released_text, releasing_text
 from skyports_tf.report.json_output import kept_json, released_json, tree_json
 from skyports_tf.tree import find_stacks, generated_files

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from skyports_tf.cli.console import Session
 from skyports_tf.clouds import Catalog
 from skyports_tf.diagnostics import Diagnostic, Span
-from skyports_tf.exposure.addresses import EVERYONE
-from skyports_tf.model import PortRule, StackPlan
 from skyports_tf.policy import NO_POLICY, Policy
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.tree import base_of
+
+if TYPE_CHECKING:
+    from skyports_tf.outcomes import PortRule, StackPlan
 
 FINDING_FORMATS: Final = ("sarif", "junit")
 
@@ -62,6 +63,7 @@ def internet_warnings(plan: StackPlan, out: str, catalog: Catalog) -> list[Diagn
 
     It names the checks of other tools that mean the same.
     """
+    from skyports_tf.exposure.addresses import EVERYONE
     from skyports_tf.report.text import exposure_warnings
 
     changed = (*plan.changes.open, *(item.after for item in plan.changes.change))

@@ -5,13 +5,13 @@ Most are kept in the session, where the config and the runs find them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from skyports_tf.cli.console import Session
+from skyports_tf.processes import processors
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -87,16 +87,8 @@ since_option = click.option(
 
 
 def _keep_parallel(context: click.Context, _option: click.Parameter, number: int | None) -> int | None:
-    context.ensure_object(Session).parallel = number or _cores()
+    context.ensure_object(Session).parallel = number or processors()
     return number
-
-
-def _cores() -> int:
-    """How many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 parallel_option = click.option(

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from skyports_tf.cli.running import Outcome, filled
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, SkyportsError
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.report.json_output import kept_json, planned_json, tree_json
 from skyports_tf.report.text import exposure_warnings
 from skyports_tf.roots import root_of

@@ -13,7 +13,7 @@ from skyports_tf.cli.running import run_settings
 from skyports_tf.cli.runoptions import backend_options
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.lifecycle import read_statuses
-from skyports_tf.model import StackStatus
+from skyports_tf.outcomes import StackStatus
 from skyports_tf.report.endpoints import endpoint_lines, head_address, is_reachable, one_endpoint
 from skyports_tf.report.json_output import status_json
 from skyports_tf.report.status import status_text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skyports_tf.bookkeeping import compiled_tasks, emptied_clusters
 from skyports_tf.cli.configuration import (
@@ -19,10 +21,12 @@ from skyports_tf.cli.console import Session
 from skyports_tf.cli.options import TaskOptions
 from skyports_tf.compiler import Compilation, CompileRequest, compile_tree
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.since import changes_since, removed_stacks
 from skyports_tf.task import TaskOverrides
 from skyports_tf.taskfiles import find_task_files
 from skyports_tf.tree import all_stacks
+
+if TYPE_CHECKING:
+    from skyports_tf.since import Changes
 
 
 def compile_request(session: Session, options: TaskOptions, now: datetime | None = None) -> CompileRequest:
@@ -36,12 +40,12 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
     out = options.out or config.out
     found = find_task_files(options.files, out)
     stacks = all_stacks(out) if options.all else ()
-    changes = changes_since(session.since, os.getcwd()) if session.since else None
+    changes, removed = _since(session.since, out) if session.since else (None, ())
     notes = [*found.notes, *([_vain_all(out)] if options.all and not (stacks or found.files) else ())]
     return CompileRequest(
         tasks=found.files,
         folders=found.folders,
-        notes=(*notes, *(removed_stacks(changes, out) if changes else ())),
+        notes=(*notes, *removed),
         changes=changes,
         config=config,
         out=options.out,
@@ -59,6 +63,14 @@ def compile_request(session: Session, options: TaskOptions, now: datetime | None
         known=compiled_tasks(out, stacks, options.forget),
         emptied=emptied_clusters(stacks),
     )
+
+
+def _since(ref: str, out: str) -> tuple[Changes, Iterable[Diagnostic]]:
+    """What has changed since the commit, and the notes on stacks that are gone."""
+    from skyports_tf.since import changes_since, removed_stacks
+
+    changes = changes_since(ref, os.getcwd())
+    return changes, removed_stacks(changes, out)
 
 
 def _vain_all(out: str) -> Diagnostic:

@@ -9,43 +9,19 @@ within its budget.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from skyports_tf.model import Protocol
 from skyports_tf.packing.cover import minimum_cover
+from skyports_tf.packing.shapes import RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.sources import Source, SourceKind
-
-PortsShape = Literal["range", "ranges", "single"]
-SourcesShape = Literal["one", "family", "mixed"]
+from skyports_tf.sources import Source
 
 #: More different source sets than this are not searched for a common cover.
 _MOST_SOURCE_SETS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class RuleShape:
-    """What one rule of a cloud may hold.
-
-    `ports`: one contiguous range, any ranges (at most `ports_max` of them), or single ports (at
-    most `ports_max` of them).
-    `sources`: one, several of one family, or several of any (at most `sources_max`).
-    `many_protocols`: whether TCP and UDP may stand in one rule.
-    `alone`: the kinds of source of which a rule takes one, and no other beside it.
-    """
-
-    ports: PortsShape
-    sources: SourcesShape
-    many_protocols: bool = False
-    ports_max: int | None = None
-    sources_max: int | None = None
-    alone: tuple[SourceKind, ...] = ()
-
-
-#: What is wanted: each source's ports, by protocol.
-Wanted: TypeAlias = Mapping[tuple[Protocol, Source], PortSet]
 Sources: TypeAlias = frozenset[Source]
 Ports: TypeAlias = dict[Protocol, PortSet]
 Rectangle: TypeAlias = tuple[Sources, Ports]

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from skyports_tf import __version__
 from skyports_tf.clouds import CATALOG, Cloud
+from skyports_tf.login import login_of
 from skyports_tf.model import GeneratedFile
 from skyports_tf.pipelines.facts import action_pin, backend_secrets, program_of
 from skyports_tf.pipelines.project import PipelineProject, StackPlace
@@ -163,9 +164,9 @@ def _context(pipeline: Pipeline) -> dict[str, Any]:
         "state_address": project.state_address and shlex.quote(project.state_address),
         "environment": _environment(project),
         "tokens": {
-            f"SKYPORTS_{cloud.name.upper()}_ID_TOKEN": cloud.login.audience
+            f"SKYPORTS_{cloud.name.upper()}_ID_TOKEN": login_of(cloud.login).audience
             for cloud in project.clouds
-            if cloud.login.audience
+            if login_of(cloud.login).audience
         },
         "main_ref": f"'refs/heads/{settings.branch}'",
         "reap_literal": f"'{settings.reap_schedule}'",
@@ -181,7 +182,7 @@ def _package(pipeline: Pipeline) -> str:
 
 
 def _login(cloud: Cloud, backend: str) -> dict[str, object]:
-    login = cloud.login
+    login = login_of(cloud.login)
     exports = [f"export {name}={shlex.quote(value)}" for name, value in login.constants.items()]
     exports += [f'export {name}="${given}"' for name, given in _of_backend(cloud, backend).items()]
     inputs = {
@@ -202,14 +203,15 @@ def _login(cloud: Cloud, backend: str) -> dict[str, object]:
 
 def _of_backend(cloud: Cloud, backend: str) -> Mapping[str, str]:
     """What the backend calls the cloud's variables and secrets, where it has names of its own."""
-    return cloud.login.backend_environment if backend in cloud.login.backends else {}
+    login = login_of(cloud.login)
+    return login.backend_environment if backend in login.backends else {}
 
 
 def _environment(project: PipelineProject) -> dict[str, str]:
     """What the commands find in their environment on GitHub, beside what an action has left there."""
     found: dict[str, str] = {}
     for cloud in project.clouds:
-        login = cloud.login
+        login = login_of(cloud.login)
         used = {variable for variable, _ in login.inputs.values()}
         found.update({name: spell(value) for name, value in login.constants.items()})
         found.update({name: f"${{{{ vars.{name} }}}}" for name in login.variables if name not in used})

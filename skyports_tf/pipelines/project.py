@@ -14,6 +14,7 @@ from pathlib import Path
 from skyports_tf.clouds import Catalog, Cloud
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError
+from skyports_tf.login import login_of
 from skyports_tf.model import ADOPTED, Stack
 from skyports_tf.roots import by_root, root_name, root_of
 from skyports_tf.tree import all_stacks
@@ -154,7 +155,7 @@ def _clouds(stacks: tuple[Stack, ...], config: Config) -> Iterator[Cloud]:
     used = {stack.cloud for stack in stacks} or set(config.clouds)
     for name in managed:
         cloud = catalog.load(name)
-        if name in used or config.backend_kind in cloud.login.backends:
+        if name in used or config.backend_kind in login_of(cloud.login).backends:
             yield cloud
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skyports_tf.diagnostics import visible
-from skyports_tf.model import PortRule, StackClosed, StackPlan
+from skyports_tf.outcomes import PortRule, StackClosed, StackPlan
 from skyports_tf.report.rules import is_internet, range_text
 from skyports_tf.report.style import columns, count, style
 from skyports_tf.report.text import TO_THE_INTERNET, terraform_words, total_counts

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import Diagnostic, SkyportsError, format_diagnostic, visible
-from skyports_tf.model import PortRule, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule
 from skyports_tf.ports import PortSet
 from skyports_tf.reach import union
 from skyports_tf.report.comment_rows import INTERNET, source_cell

@@ -12,7 +12,8 @@ from typing import Final
 
 from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import visible
-from skyports_tf.model import PortRule, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule
 from skyports_tf.report.expiry import expiry_note
 from skyports_tf.report.markup import code, plain, table
 from skyports_tf.report.port_words import Ports, by_source, packed_words, place_word, port_words, rule_word

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from skyports_tf.diagnostics import Diagnostic, visible
 from skyports_tf.drift import DriftState, StackDrift
-from skyports_tf.model import PortRule
+from skyports_tf.outcomes import PortRule
 from skyports_tf.report.rules import is_internet, range_text
 from skyports_tf.report.style import Look, columns, count, style
 from skyports_tf.report.text import TO_THE_INTERNET, rule_difference

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from skyports_tf.model import Node, StackStatus
+from skyports_tf.outcomes import Node, StackStatus
 from skyports_tf.ports import PortSet
 from skyports_tf.report.rules import port_set
 

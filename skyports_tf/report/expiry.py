@@ -8,7 +8,8 @@ from typing import Any
 
 from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.expiry import spell_stamp
-from skyports_tf.model import PortRule, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule
 from skyports_tf.ports import PortSet
 from skyports_tf.report.rules import port_set
 

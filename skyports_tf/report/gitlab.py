@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from skyports_tf.model import StackPlan
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.report.text import total_counts
 
 

@@ -7,15 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.model import (
-    PortChanges,
-    PortRule,
-    ResourceCounts,
-    Stack,
-    StackClosed,
-    StackPlan,
-    StackStatus,
-)
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackClosed, StackPlan, StackStatus
 from skyports_tf.report.diagnostics import diagnostic_json
 from skyports_tf.report.endpoints import endpoints
 from skyports_tf.report.expiry import expiry_json

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from skyports_tf.diagnostics import Diagnostic, SkyportsError
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.report.comment_bounds import bound_lines, overflow_part
 from skyports_tf.report.comment_parts import (
     exposed_clusters,

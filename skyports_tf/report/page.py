@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 from skyports_tf.deadlines import expirations
 from skyports_tf.diagnostics import visible
-from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, ResourceCounts, StackPlan
 from skyports_tf.report.drawing import NARROW, WIDE, Drawing, lay_out, map_label
 from skyports_tf.report.page_stacks import Fact, PageRule, PageStack, StackPart, all_ports, stack_part
 from skyports_tf.report.picture import Limits, draw

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import visible
-from skyports_tf.model import Node, PortRule, Stack, StackPlan, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import Node, PortRule, StackPlan, StackStatus
 from skyports_tf.ports import PortSet
 from skyports_tf.reach import union
 from skyports_tf.report.expiry import spell_expiry

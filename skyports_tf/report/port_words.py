@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from skyports_tf.model import PortRule, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule
 from skyports_tf.ports import FIRST_PORT, LAST_PORT, PortRange, PortSet
 
 Ports = tuple[tuple[str, PortSet], ...]

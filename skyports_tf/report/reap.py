@@ -7,7 +7,7 @@ from typing import Any
 
 from skyports_tf.diagnostics import Diagnostic, visible
 from skyports_tf.life import LifeState
-from skyports_tf.model import PortRule
+from skyports_tf.outcomes import PortRule
 from skyports_tf.reaped import ClusterReaped, StackReaped, Why
 from skyports_tf.report.expiry import expiry_json
 from skyports_tf.report.json_output import changes_json, kept_json, rule_json, tree_json

@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 from skyports_tf.exposure.addresses import is_internet
 from skyports_tf.exposure.ours import stack_exposures
-from skyports_tf.model import IngressRule, PortRule, Stack, StackPlan
+from skyports_tf.model import IngressRule, Stack
+from skyports_tf.outcomes import PortRule, StackPlan
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.reach import minus, union
 from skyports_tf.sources import SourceError, parse_source

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from skyports_tf.model import PortRule, Stack
+from skyports_tf.model import Stack
 from skyports_tf.ports import PortRange, PortSet
+
+if TYPE_CHECKING:
+    from skyports_tf.outcomes import PortRule
 
 
 def range_text(rule: PortRule) -> str:

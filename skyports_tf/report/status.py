@@ -7,7 +7,7 @@ from datetime import datetime
 
 from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import visible
-from skyports_tf.model import Node, PortRule, StackState, StackStatus
+from skyports_tf.outcomes import Node, PortRule, StackState, StackStatus
 from skyports_tf.report.endpoints import endpoint, head_address, head_of, is_reachable
 from skyports_tf.report.expiry import expiry_note
 from skyports_tf.report.rules import is_internet, range_text

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from skyports_tf.diagnostics import visible
 from skyports_tf.holding import StackSettled
-from skyports_tf.model import Stack, StackPlan, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan, StackStatus
 from skyports_tf.report.json_output import changes_json, status_json
 from skyports_tf.report.rules import range_text
 from skyports_tf.report.style import Look, columns, style

@@ -6,14 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from skyports_tf.deadlines import Expiration, expirations
 from skyports_tf.diagnostics import Diagnostic, visible
-from skyports_tf.model import (
-    PortChanges,
-    PortRule,
-    ResourceCounts,
-    Stack,
-    StackClosed,
-    StackPlan,
-)
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackClosed, StackPlan
 from skyports_tf.report.expiry import expiry_note, unchanged
 from skyports_tf.report.rules import is_internet, range_text, task_files
 from skyports_tf.report.style import Look, columns, count, style

@@ -14,7 +14,8 @@ from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.entries import adopted_entry
 from skyports_tf.hcl import quote
 from skyports_tf.imports import key_of
-from skyports_tf.model import ADOPTED, Grant, LedgerEntry, PortRule, Protocol, Stack
+from skyports_tf.model import ADOPTED, Grant, LedgerEntry, Protocol, Stack
+from skyports_tf.outcomes import PortRule
 from skyports_tf.ports import LAST_PORT, PortRange, PortSet
 from skyports_tf.running.changes import OpenRule, group_rules
 from skyports_tf.running.probe import LiveRule, Probe

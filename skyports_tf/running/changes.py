@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skyports_tf.model import Node, PortChanges, PortRule, ResourceCounts, RuleChange, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import Node, PortChanges, PortRule, ResourceCounts, RuleChange
 from skyports_tf.ports import FIRST_PORT, LAST_PORT
 from skyports_tf.running.openings import openings_of
 from skyports_tf.running.stream import Record

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import product
 
-from skyports_tf.model import PortChanges, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.running.changes import OpenRule, Rules, group_rules, is_content_key, planned_rules
 from skyports_tf.running.stream import Record

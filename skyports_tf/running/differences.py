@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from skyports_tf.model import PortChanges, ResourceCounts, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, ResourceCounts
 from skyports_tf.reach import union
 from skyports_tf.running.changes import (
     PORT_RULE,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.roots import LONE_MODULE, SHARED_ENDINGS, module_of
 from skyports_tf.running.initialization import StackPaths
 

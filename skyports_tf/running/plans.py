@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from skyports_tf.diagnostics import TerraformError
-from skyports_tf.model import PortChanges, ResourceCounts, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, ResourceCounts, StackPlan
 from skyports_tf.roots import root_of
 from skyports_tf.running.changes import (
     OpenRule,

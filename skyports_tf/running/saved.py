@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
-from skyports_tf.model import PortChanges, PortRule, ResourceCounts, RuleChange, Stack, StackPlan
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, RuleChange, StackPlan
 from skyports_tf.roots import root_of
 from skyports_tf.running.initialization import StackPaths, writing
 from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from skyports_tf.model import PortRule, Stack
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortRule
 from skyports_tf.running.changes import PORT_RULE, OpenRule, group_rules
 from skyports_tf.running.stream import Record
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from skyports_tf.backends import LOCAL
-from skyports_tf.model import Stack, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import StackStatus
 from skyports_tf.running.changes import (
     PORT_RULE,
     OpenRule,

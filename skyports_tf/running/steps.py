@@ -17,8 +17,9 @@ from pathlib import Path
 
 from skyports_tf.diagnostics import Diagnostic, FindingsError
 from skyports_tf.limits import has_room
-from skyports_tf.model import Stack, StackPlan
+from skyports_tf.model import Stack
 from skyports_tf.ordering import find_order, may_close
+from skyports_tf.outcomes import StackPlan
 from skyports_tf.ports import PortSet
 from skyports_tf.reach import meet
 from skyports_tf.running.execution import Execution, Phase

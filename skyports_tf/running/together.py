@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from itertools import chain, zip_longest
 from typing import Final
 
-from skyports_tf.model import ResourceCounts, StackPlan
+from skyports_tf.outcomes import ResourceCounts, StackPlan
 from skyports_tf.running.execution import Execution, Phase
 from skyports_tf.running.lens import Lens
 from skyports_tf.running.planfiles import PLAN_FILE, check_plan, remove_applied, remove_plan

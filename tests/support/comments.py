@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from skyports_tf.model import (
-    Grant,
-    IngressRule,
-    LedgerEntry,
-    PortChanges,
-    PortRule,
-    ResourceCounts,
-    Stack,
-    StackPlan,
-)
+from skyports_tf.model import Grant, IngressRule, LedgerEntry, Stack
+from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackPlan
 from skyports_tf.ports import PortRange, PortSet, parse_port_range
 from skyports_tf.reach import union
 from skyports_tf.running.changes import OpenRule, group_rules

@@ -26,7 +26,8 @@ from skyports_tf.lifecycle import (
     plan_stack,
     read_status,
 )
-from skyports_tf.model import PortChanges, PortRule, Stack, StackPlan, StackStatus
+from skyports_tf.model import Stack
+from skyports_tf.outcomes import PortChanges, PortRule, StackPlan, StackStatus
 from skyports_tf.running.execution import execution_of, silent
 from skyports_tf.running.probe import Probe, read_probe
 from tests.support.installs import ROOT
