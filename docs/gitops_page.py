@@ -9,6 +9,7 @@ from pathlib import Path
 from docs.markdown import table
 from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import Config
+from skyports_tf.login import login_of
 from skyports_tf.pipelines.files import Pipeline, pipeline_files
 from skyports_tf.pipelines.project import PipelineProject, place_of_root
 from skyports_tf.pipelines.settings import read_settings
@@ -262,7 +263,7 @@ def gitops_page() -> str:
 def _credentials() -> str:
     rows = []
     for name in managed_clouds():
-        login = load_cloud(name).login
+        login = login_of(load_cloud(name).login)
         for kind, names in (("variable", login.variables), ("secret", login.secrets)):
             rows += [(load_cloud(name).title, f"`{key}`", kind, meaning) for key, meaning in names.items()]
     return table(("cloud", "name", "kind", "what it is"), rows)

@@ -6,7 +6,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,6 @@ from skyports_tf.grants import Flags
 from skyports_tf.model import ADOPTED, Grant, LedgerEntry, Stack
 from skyports_tf.pack import wanted_of
 from skyports_tf.ports import PortRange, PortSet
-from skyports_tf.processes import each_of_many
 from skyports_tf.resolve import Demand, Findings, Place, place_of
 from skyports_tf.stacks import build_stack
 from skyports_tf.tree import all_stacks, base_of, folders_of, stacks_of
@@ -86,9 +84,8 @@ def merged_stacks(
         files[demand.place.cluster].add(demand.entry.file)
     stacks: dict[Place, Stack] = {}
     folders = folders_of(out)
-    known = sorted(folders.intersection({*files, *request.emptied}))
-    for found in each_of_many(partial(stacks_of, out), known):
-        stacks.update((place_of(stack), stack) for stack in found)
+    for cluster in folders.intersection({*files, *request.emptied}):
+        stacks.update((place_of(stack), stack) for stack in stacks_of(out, cluster))
     forgotten = _forget(request, out, stacks, findings)
     retain = request.config.retain if flags.retain is None else flags.retain
     rules = MergeRules(retain, renew=flags.expires is not None)
