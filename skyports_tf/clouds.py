@@ -238,7 +238,8 @@ def _manifests(folders: tuple[Path, ...]) -> dict[str, Path]:
 
 @lru_cache(maxsize=64)
 def _load(manifest: Path) -> Cloud:
-    return _cloud_of(read_manifest(manifest), manifest.parent)
+    is_ours = manifest.parent.parent == _TEMPLATES
+    return _cloud_of(read_manifest(manifest, is_ours=is_ours), manifest.parent)
 
 
 def _cloud_of(facts: Mapping[str, Any], folder: Path) -> Cloud:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from skyports_tf.clouds import CATALOG
+from skyports_tf.clouds import CATALOG, managed_clouds
+from skyports_tf.manifest import read_manifest
 from tests.support.command_line import Answer, call
 from tests.support.installs import ROOT
 from tests.support.project import tree_of
@@ -59,6 +60,11 @@ def test_the_page_holds_a_whole_cloud() -> None:
     assert "`clouds/fluidstack/probe/main.tf.j2` may be left out" in PAGE
     ours.remove("probe/main.tf.j2")
     assert set(FILES) == {f"{CLOUD}/{name}" for name in ours} | {"skyports.yaml", "web.yaml"}
+
+
+@pytest.mark.parametrize("name", managed_clouds())
+def test_our_own_manifests_are_right_so_that_no_start_has_to_check_them(name: str) -> None:
+    assert read_manifest(OURS.parent / name / "manifest.yaml")["name"] == name
 
 
 def test_the_page_names_every_key_of_a_manifest() -> None:
