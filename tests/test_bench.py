@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import yaml
 from bench.measure import Comparison, PartResult, Seconds, environment, in_turns
 from bench.report import page, renewed
 from bench.workspace import write_tasks
+from tests.support.command_line import call
+from tests.support.installs import ROOT
+from tests.support.project import tree_of
 
 
 def part(*comparisons: Comparison) -> PartResult:
@@ -73,3 +78,14 @@ def test_generated_tasks_are_valid_and_of_45_lines(tmp_path: Path) -> None:
     assert len(set(texts)) == 3
     assert all(44 <= text.count("\n") <= 48 for text in texts)
     assert [yaml.safe_load(text)["name"] for text in texts] == ["fleet-00000", "fleet-00001", "fleet-00002"]
+
+
+def test_the_floor_of_a_fleet_renders_our_template_and_writes_the_same_bytes(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "tasks", 3)
+    assert call(tmp_path, "compile", "tasks", "--out", "tree").code == 0
+    command = [sys.executable, str(ROOT / "bench" / "floor.py"), "tasks", "tree", "floor"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    wall, cpu = map(float, done.stdout.split())
+    assert wall > 0 and cpu > 0
+    assert tree_of(tmp_path / "floor") == tree_of(tmp_path / "tree")
