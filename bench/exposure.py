@@ -27,7 +27,7 @@ def run_part() -> PartResult:
     with memory_folder() as folder, installed() as programs:
         names = write_plans(folder, STACKS)
         size = sum((folder / name).stat().st_size for name in names)
-        command = [programs / "skyports-tf", "exposure", "--json", *names]
+        command: list[str | Path] = [programs / "skyports-tf", "exposure", "--json", *names]
         sides = {"ours": lambda: timed(command, folder, environment())}
         spent = in_turns(sides, ROUNDS)["ours"]
     start = time.perf_counter()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
-from bench.measure import Comparison, PartResult, Seconds, environment, in_turns, timed
+from bench.measure import Comparison, PartResult, Seconds, Side, environment, in_turns, timed
 from bench.workspace import installed, memory_folder, write_tasks
 
 COUNTS = (100, 1000, 10_000)
@@ -69,8 +70,8 @@ class _Fleet:
 
     def costs(self) -> dict[int, Seconds]:
         """Median seconds a task, for each size of fleet, without what one task alone costs."""
-        sides = {str(count): lambda count=count: self._compile_new(count) for count in COUNTS}
-        sides["1"] = lambda: self._compile_new(COUNTS[0], 1)
+        sides: dict[str, Side] = {str(count): partial(self._compile_new, count) for count in COUNTS}
+        sides["1"] = partial(self._compile_new, COUNTS[0], 1)
         medians = in_turns(sides, ROUNDS, warm_up=0)
         alone = medians["1"]
         return {
@@ -88,7 +89,14 @@ class _Fleet:
     def check(self, count: int) -> tuple[Seconds, Seconds]:
         """Median seconds: a check of the tree that is there, and reading and parsing the task files."""
         folder, tree = self._tasks[count][0].parent, self._folder / f"tree{count}"
-        command = [self._programs / "skyports-tf", "compile", folder.name, "--check", "--out", tree]
+        command: list[str | Path] = [
+            self._programs / "skyports-tf",
+            "compile",
+            folder.name,
+            "--check",
+            "--out",
+            tree,
+        ]
         sides = {
             "ours": lambda: timed(command, folder.parent, self._env),
             "inputs": lambda: timed([self._programs / "python", _INPUTS, folder], folder, self._env),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,7 @@ def _with_comment(path: str, comment: str) -> str:
     return f"{before}{begin}\n{comment}\n{end}{after}"
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "README.md": lambda: _with_comment("README.md", short_comment()),
     "docs/review.md": lambda: _with_comment("docs/review.md", whole_comment()),
     "docs/errors.md": errors_page,

@@ -100,7 +100,8 @@ def files_of(stack: Stack) -> dict[str, str]:
 def rule_lines(main: str) -> dict[str, str]:
     """Key to expression of the map `rules`; the blanks that align the lines are left out."""
     (body,) = re.findall(r"^  rules = \{\n(.*?)^  \}$", main, re.MULTILINE | re.DOTALL)
-    return dict(re.fullmatch(r'    "?(.+?)"? += (\{.*)', line).groups() for line in body.splitlines())  # type: ignore[union-attr]
+    found = (re.fullmatch(r'    "?(.+?)"? += (\{.*)', line) for line in body.splitlines())
+    return {match[1]: match[2] for match in found if match}
 
 
 def without_rules(main: str) -> str:

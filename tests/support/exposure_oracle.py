@@ -163,10 +163,13 @@ def _any_of(seed: random.Random, number: int) -> Firewall:
     for place, line in enumerate(lines):
         family = "cidr_ipv6" if ":" in line.blocks[0] else "cidr_ipv4"
         (low, high) = line.ports[0]
-        values = {"ip_protocol": "-1" if line.protocol == "all" else line.protocol, family: line.blocks[0]}
+        values: dict[str, Any] = {
+            "ip_protocol": "-1" if line.protocol == "all" else line.protocol,
+            family: line.blocks[0],
+        }
         if line.protocol != "all":
             low, high = (-1, -1) if line.protocol == "icmp" else (low, high)
-            values.update(from_port=low, to_port=high)
+            values |= {"from_port": low, "to_port": high}
         made.append(change(f"aws_vpc_security_group_ingress_rule.g{number}_{place}", values))
     return Firewall("any", lines, resources=made)
 
@@ -294,7 +297,9 @@ def _let_in(seed: random.Random, number: int) -> Firewall:
 
 def _balanced(seed: random.Random, number: int) -> Firewall:
     """Listeners of load balancers: only one of the internet and without groups lets everyone in."""
-    open_lines, closed, made = [], [], []
+    open_lines: list[Line] = []
+    closed: list[Line] = []
+    made = []
     for place in range(seed.randint(1, 3)):
         name = f"arn:loadbalancer/net/g{number}/{place}"
         dual, internal, guarded = (seed.random() < share for share in (0.5, 0.3, 0.3))
