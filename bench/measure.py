@@ -82,7 +82,7 @@ def in_turns(sides: Mapping[str, Side], rounds: int, warm_up: int = 1) -> dict[s
     """The median of each side; every round runs all of them, in an order that alternates."""
     samples: dict[str, list[Seconds]] = {name: [] for name in sides}
     for turn in range(-warm_up, rounds):
-        for name in list(sides) if turn % 2 == 0 else list(sides)[::-1]:
+        for name in list(sides)[:: -1 if turn % 2 else 1]:
             spent = sides[name]()
             if turn >= 0:
                 samples[name].append(spent)

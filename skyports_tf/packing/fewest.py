@@ -15,11 +15,7 @@ from skyports_tf.sources import Source
 def fewest_rules(
     wanted: Wanted, shape: RuleShape, previous: Sequence[PackedRule] = ()
 ) -> tuple[PackedRule, ...]:
-    """The fewest rules of `shape` that open exactly `wanted`, in a fixed order.
-
-    `previous` are the rules of the last compile: a rule that opens much of what one of them
-    opened takes over its key, and single ports stay in their rule where that costs no rule.
-    """
+    """What `pack.pack` gives, which loads this module where it is needed."""
     packed: list[PackedRule] = []
     for name, block in _blocks(wanted, shape):
         before = [rule for rule in previous if rule.key.startswith(f"{name}-")]

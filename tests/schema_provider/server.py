@@ -33,7 +33,8 @@ _COOKIE = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76
 _PROTOCOLS = "1|6|unix|{socket}|grpc|{certificate}"
 _PARENT_POLL_SECONDS = 0.5
 _LAST_ANSWER_SECONDS = 0.02
-_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+#: Options of gRPC: a schema is larger than it takes without.
+OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 
 class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
@@ -96,8 +97,15 @@ def stay(provider: str, socket: str) -> None:
 
     TF_REATTACH_PROVIDERS tells Terraform of it. Says a line when it can be called.
     """
-    server = _server(provider, threading.Event())
-    server.add_insecure_port(f"unix:{socket}")
+    serve_until_stdin_ends(_server(provider, threading.Event()), f"unix:{socket}")
+
+
+def serve_until_stdin_ends(server: Any, address: str) -> None:
+    """Serve at the address, without TLS, and end with the process that holds our stdin.
+
+    Says a line when it can be called.
+    """
+    server.add_insecure_port(address)
     server.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -111,7 +119,7 @@ def _server(provider: str, stopped: threading.Event) -> Any:
         sys.exit(f"{variable} names no cloud: put the env of a SchemaCloud into Terraform's environment.")
     folder = Path(os.environ[variable])
     schema, facts = read_schema(FOLDER / "schemas" / f"{provider}.json"), read_facts(provider)
-    server = grpc.server(ThreadPoolExecutor(8), options=_OPTIONS)
+    server = grpc.server(ThreadPoolExecutor(8), options=OPTIONS)
     calls = _Calls(lambda: SchemaProvider(schema, facts, Cloud(folder)), stopped)
     server.add_generic_rpc_handlers((calls,))
     return server

@@ -9,7 +9,6 @@ targets of gRPC.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped,unused-ignore]
 
+from tests.schema_provider.server import OPTIONS, serve_until_stdin_ends
 from tests.schema_provider.wire import each_field, fields, message
 
 # tfplugin5.proto (Terraform, docs/plugin-protocol/tfplugin5.8.proto): the service, the call, and of its
@@ -25,7 +25,6 @@ from tests.schema_provider.wire import each_field, fields, message
 _SERVICE, _GET_SCHEMA = "tfplugin5.Provider", "GetSchema"
 _MAPS = (2, 3, 7, 8)
 _KEY = 1
-_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 
 def thin_schema(schema: bytes, types: Collection[str]) -> bytes:
@@ -41,7 +40,7 @@ class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
     """Passes calls on to the provider, and its answers and errors back."""
 
     def __init__(self, upstream: str, types: Collection[str]) -> None:
-        self._channel = grpc.insecure_channel(upstream, options=_OPTIONS)
+        self._channel = grpc.insecure_channel(upstream, options=OPTIONS)
         # the provider answers the same each time
         self._schema = lru_cache(lambda request: thin_schema(self._call(_GET_SCHEMA)(request), types))
 
@@ -65,15 +64,10 @@ class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
 
 
 def serve(upstream: str, socket: str, types: Collection[str]) -> None:
-    """Serve until stdin ends; says a line when it can be called."""
-    server = grpc.server(ThreadPoolExecutor(16), options=_OPTIONS)
+    """Serve until stdin ends."""
+    server = grpc.server(ThreadPoolExecutor(16), options=OPTIONS)
     server.add_generic_rpc_handlers((_Calls(upstream, types),))
-    server.add_insecure_port(socket)
-    server.start()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.read()
-    os._exit(0)
+    serve_until_stdin_ends(server, socket)
 
 
 if __name__ == "__main__":
