@@ -36,6 +36,9 @@ _LAST_ANSWER_SECONDS = 0.02
 #: Options of gRPC: a schema is larger than it takes without.
 OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
+#: The line that a server says when it can be called: this, and its port.
+READY = "ready "
+
 
 class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
     """Routes calls to the provider, and Terraform's good-bye to us.
@@ -103,11 +106,11 @@ def stay(provider: str, socket: str) -> None:
 def serve_until_stdin_ends(server: Any, address: str) -> None:
     """Serve at the address, without TLS, and end with the process that holds our stdin.
 
-    Says a line when it can be called.
+    Says READY and its port when it can be called.
     """
-    server.add_insecure_port(address)
+    port = server.add_insecure_port(address)
     server.start()
-    sys.stdout.write("ready\n")
+    sys.stdout.write(f"{READY}{port}\n")
     sys.stdout.flush()
     sys.stdin.read()
     os._exit(0)

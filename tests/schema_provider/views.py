@@ -26,10 +26,14 @@ def told_objects(kind: str, facts: DataFacts, blocks: Mapping[str, Block], cloud
     """
     for item in cloud.there(kind):
         yield {**item, **{name: _parts(item, part, cloud) for name, part in facts.parts.items()}}
-    view = _VIEWS.get(kind, lambda _kind, _block, item: item)
+    view = _VIEWS.get(kind, _as_it_is)
     for resource in facts.of:
         for item in cloud.there(resource):
             yield view(resource, blocks[resource], item)
+
+
+def _as_it_is(_kind: str, _block: Block, item: Object) -> Object:
+    return item
 
 
 def _parts(whole: Object, part: Mapping[str, Any], cloud: Cloud) -> list[Object]:

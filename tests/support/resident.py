@@ -15,28 +15,21 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.schema_provider.facts import FOLDER, variable_of
 from tests.schema_provider.install import provider_command
 from tests.schema_provider.schema import read_schema
+from tests.schema_provider.server import READY
 from tests.support.installs import ROOT
 from tests.support.schema_cloud import SETTINGS
+from tests.support.thin_provider import VARIABLE
 
-VARIABLE = "TF_REATTACH_PROVIDERS"
+_AWS = "registry.terraform.io/hashicorp/aws"
 # a second `Configure` with it fails in the AWS provider (aws-sdk-go-base: "has no WithTransportOptions")
 _ONLY_ONCE = "AWS_CA_BUNDLE"
-# a provider that is run for debugging tells all, which is a good part of its work
-_SILENT = {
-    f"TF_LOG{part}": "off"
-    for part in ("", "_SDK", "_SDK_PROTO", "_SDK_FRAMEWORK", "_SDK_HELPER_SCHEMA", "_SDK_MUX", "_PROVIDER")
-}
-# what stays collects its garbage, unlike a command
-_FRUGAL = {"GOGC": "100"}
-# it ends with us, whatever ends us: its stdin is then at its end
-_UNTIL_STDIN_ENDS = '"$@" & read -r _; kill -9 $!'
 
 
 class _Resident:
@@ -49,9 +42,7 @@ class _Resident:
         socket = str(Path(self._folder.name, "s"))
         environment = {variable_of(provider): str(self._cloud), **SETTINGS.get(provider, {})}
         self._process = _run(provider_command(provider, f"unix:{socket}"), environment)
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"the schema provider {provider} did not start")
+        _port_of(self._process)
         source = read_schema(FOLDER / "schemas" / f"{provider}.json").source
         address = {"Network": "unix", "String": socket}
         attached = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": self._process.pid, "Test": True}
@@ -91,47 +82,22 @@ def resident_schema_provider(provider: str, cloud: Path) -> dict[str, str]:
 
 
 @contextmanager
-def resident_provider(program: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Keep a real provider running as for debugging; gives what Terraform's environment needs."""
-    command = ["sh", "-c", _UNTIL_STDIN_ENDS, "sh", str(program), "-debug"]
-    with _run(command, {**environment, **_SILENT, **_FRUGAL}) as process:
-        for line in process.stdout or ():
-            found = re.search(rf"{VARIABLE}='(.+)'", line)
-            if found:
-                yield {VARIABLE: found[1]}
-                return
-        raise RuntimeError(f"{program.name} -debug did not start")
-
-
-@contextmanager
 def resident_aws(program: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Keep the AWS provider running, and tell Terraform of the types in our templates alone."""
-    with (
-        resident_provider(program, environment) as resident,
-        thin_provider(resident, aws_types()) as thin,
-    ):
-        yield thin
+    """Keep the AWS provider running, and tell Terraform of the types in our templates alone.
+
+    `program` is the provider's. Gives what Terraform's environment needs.
+    """
+    command = [sys.executable, "-m", "tests.support.thin_provider", str(program), *aws_types()]
+    with _run(command, environment, ROOT) as process:
+        attached = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": process.pid, "Test": True}
+        address = {"Network": "tcp", "String": f"127.0.0.1:{_port_of(process)}"}
+        yield {VARIABLE: json.dumps({_AWS: {**attached, "Addr": address}})}
 
 
 def aws_types() -> list[str]:
     """The types of resources and data sources that our templates for AWS name."""
     texts = (path.read_text(encoding="utf-8") for path in (ROOT / "templates" / "aws").rglob("*.*"))
     return sorted({name for text in texts for name in re.findall(r"\baws_[a-z0-9_]+", text)})
-
-
-@contextmanager
-def thin_provider(resident: Mapping[str, str], types: Iterable[str]) -> Iterator[dict[str, str]]:
-    """Let a resident provider tell of these types alone; `resident` is what it gave, and gives the same."""
-    ((source, attached),) = json.loads(resident[VARIABLE]).items()
-    upstream = f"unix:{attached['Addr']['String']}"
-    with tempfile.TemporaryDirectory(prefix="tf") as folder:
-        socket = str(Path(folder, "s"))
-        command = [sys.executable, "-m", "tests.support.thin_provider", upstream, f"unix:{socket}", *types]
-        with _run(command, {}, ROOT) as process:
-            if process.stdout is None or process.stdout.readline() != "ready\n":
-                raise RuntimeError("the thin provider did not start")
-            address = {"Network": "unix", "String": socket}
-            yield {VARIABLE: json.dumps({source: {**attached, "Pid": process.pid, "Addr": address}})}
 
 
 def _run(
@@ -148,6 +114,14 @@ def _run(
         text=True,
         start_new_session=True,
     )
+
+
+def _port_of(process: subprocess.Popen[str]) -> int:
+    """Wait until the server is ready; gives its port, where it has one."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line.startswith(READY):
+        raise RuntimeError(f"{process.args!r} did not start")
+    return int(line.removeprefix(READY))
 
 
 def installed_provider(stack: Path) -> Path:
