@@ -8,6 +8,8 @@ journal.jsonl    one line a call: {"op", "type", "id", "value"}
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,17 +37,16 @@ class Cloud:
 
     def get(self, kind: str, identifier: str) -> Object | None:
         """The object with that id, or None where it is gone."""
-        path = self._path(kind, identifier)
-        if not path.is_file():
-            return None
-        found: Object = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        return _read(self._path(kind, identifier))
 
     def put(self, kind: str, value: Object) -> None:
         """Make the object, or change it."""
         path = self._path(kind, value["id"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        # in one step: who reads meanwhile finds all of it, or what was there
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            json.dump(value, file, indent=1)
+        os.replace(file.name, path)
 
     def remove(self, kind: str, identifier: str) -> None:
         """Delete the object; it may be gone already."""
@@ -54,7 +55,7 @@ class Cloud:
     def made(self, kind: str) -> list[Object]:
         """The objects of a type that were made here."""
         paths = sorted((self._folder / "objects" / kind).glob("*.json"))
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        return [found for found in map(_read, paths) if found is not None]
 
     def there(self, kind: str) -> list[Object]:
         """The objects of a type: those from the start, and those made."""
@@ -68,3 +69,12 @@ class Cloud:
 
     def _path(self, kind: str, identifier: str) -> Path:
         return self._folder / "objects" / kind / f"{digest(identifier)[:16]}.json"
+
+
+def _read(path: Path) -> Object | None:
+    """What the file holds; None where it is gone, which another Terraform may have done just now."""
+    try:
+        found: Object = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return found
