@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +20,13 @@ from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.entries import has_adopted
 from skyports_tf.ledger import read_stack
 from skyports_tf.lifecycle import plan_stack
-from skyports_tf.model import Stack
+from skyports_tf.model import GeneratedFile, Stack
 from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackClosed, StackPlan
 from skyports_tf.recompile import empty_stack, recompile_stacks, rewrite_stack, write_release
-from skyports_tf.render import IMPORTS_NAME
+from skyports_tf.render import IMPORTS_NAME, render_module, render_tree
 from skyports_tf.roots import module_of, root_of, stack_file
 from skyports_tf.running.adopting import Adoption, adoption_of
+from skyports_tf.running.clearing import clear_shared_root
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Probe, read_probe
@@ -38,6 +39,8 @@ from skyports_tf.running.state import (
     status_of,
 )
 from skyports_tf.stacks import fill_stack
+from skyports_tf.tree import all_stacks
+from skyports_tf.write import locked_tree, write_files
 
 #: The folder of a cloud's templates that looks for what could be adopted, where its probe cannot see it.
 _ADOPT: Final = "adopt"
@@ -98,8 +101,9 @@ def _refuse_attachments(stack: Stack) -> None:
 @contextmanager
 def _kept_as_it_was(out: str, stack: Stack, config: Config) -> Iterator[Callable[[], None]]:
     """Put ledger and folder of `stack` back where the block ends without a call of what it is given."""
-    folder = Path(out, stack.directory)
-    was_there, before = folder.is_dir(), _ledger_of(out, stack)
+    was_there, before = Path(out, stack.directory).is_dir(), _ledger_of(out, stack)
+    shared = (*render_tree(), *render_module(config.catalog.load(stack.cloud), config.catalog))
+    new = [file for file in shared if not Path(out, file.path).exists()]
     kept = False
 
     def keep() -> None:
@@ -110,13 +114,32 @@ def _kept_as_it_was(out: str, stack: Stack, config: Config) -> Iterator[Callable
         yield keep
     finally:
         if not kept and not was_there:
-            shutil.rmtree(folder, ignore_errors=True)
-            for name in ("main.tf", IMPORTS_NAME):
-                Path(out, stack_file(stack, name)).unlink(missing_ok=True)
-            with suppress(OSError):  # other stacks of the cluster, or nothing
-                folder.parent.rmdir()
+            _remove(out, stack, config)
+            _remove_unused(out, stack, new)
         elif not kept and before is not None:
             rewrite_stack(out, before, lambda _: before, config)
+
+
+def _remove(out: str, stack: Stack, config: Config) -> None:
+    folder = Path(out, stack.directory)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("main.tf", IMPORTS_NAME):
+        Path(out, stack_file(stack, name)).unlink(missing_ok=True)
+    with suppress(FindingsError):  # a ledger that cannot be read may be of a stack in there
+        clear_shared_root(out, stack, config.catalog)
+    with suppress(OSError):  # other stacks of the cluster, or nothing
+        folder.parent.rmdir()
+
+
+def _remove_unused(out: str, stack: Stack, files: Iterable[GeneratedFile]) -> None:
+    """Remove what all stacks of a cloud share, where none is there; and the folders, where they are empty."""
+    with locked_tree(out), suppress(FindingsError):
+        if any(other.cloud == stack.cloud for other in all_stacks(out)):
+            return
+        write_files(out, [replace(file, text="") for file in files])
+    for folder in (f"modules/{stack.cloud}", "modules", "."):
+        with suppress(OSError):
+            Path(out, folder).rmdir()
 
 
 def _begun(out: str, stack: Stack, config: Config) -> Stack:

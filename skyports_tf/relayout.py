@@ -8,7 +8,6 @@ between leaves it in both places, or as it was, and the same call again goes on.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -22,23 +21,20 @@ from skyports_tf.lifecycle import apply_plans, plan_stacks
 from skyports_tf.model import Layout, Stack
 from skyports_tf.outcomes import StackPlan
 from skyports_tf.recompile import rewrite_stack
-from skyports_tf.render import render_backend, render_group
+from skyports_tf.render import render_backend
 from skyports_tf.roots import by_root, in_other_layout, root_name, root_of
 from skyports_tf.running.child import Signals, watch_signals
+from skyports_tf.running.clearing import clear_folder, clear_shared_root
 from skyports_tf.running.execution import Progress, ProgressEvent, RunSettings, silent
-from skyports_tf.running.initialization import LOCK_FILE, STATE_FILE
+from skyports_tf.running.initialization import STATE_FILE
 from skyports_tf.running.lens import Lens
-from skyports_tf.running.planfiles import PLAN_FILE, SHOWN_FILE
 from skyports_tf.running.plans import does_anything, paths_of
 from skyports_tf.running.state import is_unfinished
-from skyports_tf.running.staterooms import StateRoom, is_empty, moved_states, state_room, successor
+from skyports_tf.running.staterooms import StateRoom, moved_states, state_room, successor
 from skyports_tf.running.turns import turn_in
 from skyports_tf.terraform import Run, Terraform, find_program
-from skyports_tf.tree import all_stacks
 
 _BACKEND_FILE: Final = "backend.tf"
-#: What a root module leaves in its folder that is of no use once it is gone; backups of its state stay.
-_BESIDE: Final = (LOCK_FILE, PLAN_FILE, SHOWN_FILE, f".{SHOWN_FILE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +94,7 @@ def move_stacks(
     with turn_in(folder), watch_signals(root_name(root_of(shared))) as signals:
         mover = _Mover(out, config, settings, signals)
         moved = list(mover.move_all(stacks, shared, progress))
-    if not any(root_of(stack) == root_of(shared) for stack in all_stacks(out)):
-        _clear(folder, [file.path.rpartition("/")[2] for file in render_group(shared, config.catalog)])
+    clear_shared_root(out, shared, config.catalog)
     return _proven(out, moved, settings, progress)
 
 
@@ -150,7 +145,7 @@ class _Mover:
                 source.push(successor(left))
             objects = len(Lens.of(moved).identities(target.pull()))
         if stack.layout == "separate":
-            _clear(Path(self._out, stack.directory), ())
+            clear_folder(Path(self._out, stack.directory), ())
         return StackMoved(compiled.stacks[0].stack, stack.layout, objects)
 
     def tidy(self, stack: Stack, shared: StateRoom) -> None:
@@ -170,7 +165,7 @@ class _Mover:
                 raise FindingsError(_two_states(stack, other))
             there.push(successor(Lens.of(other).rest(left)))
         if other.layout == "separate":
-            _clear(folder, ())
+            clear_folder(folder, ())
 
     def _bring(self, stack: Stack, moved: Stack, before: Mapping[str, Any], target: StateRoom) -> None:
         """Let the place where the stack goes hold what the stack holds."""
@@ -188,7 +183,8 @@ class _Mover:
         self._signals.check(f"terraform {run.command}")
         if run.code != 0:
             message = f"the state could not be moved: terraform {run.command} failed"
-            raise TerraformError(Diagnostic("terraform-failed", message), run.words)
+            way_out = "nothing is lost: `skyports-tf relayout` again goes on from here"
+            raise TerraformError(Diagnostic("terraform-failed", message, help=way_out), run.words)
         return run
 
 
@@ -196,21 +192,6 @@ def _two_states(stack: Stack, other: Stack) -> Diagnostic:
     message = f"{stack.name}: there are two states of it that differ"
     help_text = f"look at both, of {root_of(stack)} and of {root_of(other)}, and empty the one that is wrong"
     return Diagnostic("layout-busy", message, help=help_text)
-
-
-def _clear(folder: Path, files: Iterable[str]) -> None:
-    """Remove what a root module that is gone has left in its folder, and the folder if nothing else is there.
-
-    A local state goes where it holds nothing.
-    """
-    for name in (*_BESIDE, *files):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / ".terraform", ignore_errors=True)
-    state = folder / STATE_FILE
-    if state.is_file() and is_empty(state):
-        state.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _proven(

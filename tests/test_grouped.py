@@ -191,6 +191,20 @@ def test_a_cluster_is_released_and_adopted_again(fleet: Project, aws: MotoServer
     assert not list(root(fleet).glob("*.imports.tf"))
 
 
+def test_an_adoption_that_finds_nothing_leaves_the_tree_as_it_was(aws: MotoServer, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.config(CONFIG)
+    adopt = ("adopt", "-y", "green", "--infra", "aws/us-east-1")
+    assert call(tmp_path, *adopt).code == 1
+    assert not (tmp_path / "infra").exists()
+    project.task("7000", name="blue", file="blue.yaml")
+    assert call(tmp_path, "apply", "-y", "blue.yaml").code == 0
+    before = project.tree()
+    assert call(tmp_path, *adopt).code == 1
+    assert project.tree() == before
+    assert (groups(aws), held(project)) == ({"blue": {7000}}, {"module.blue": 6})
+
+
 def modules(project: Project) -> dict[str, Any]:
     """What the shared state holds, by module."""
     found: dict[str, Any] = {}
