@@ -109,6 +109,26 @@ def test_a_move_that_is_killed_goes_on_with_the_next_call(
         assert [item["terraform"] for item in planned] == [{"create": 0, "update": 0, "delete": 0}] * 2
 
 
+def test_two_moves_at_once_lose_nothing_and_the_next_call_goes_on(aws: MotoServer, tmp_path: Path) -> None:
+    project = project_in(tmp_path, "separate")
+    before, held = live(aws), objects(tmp_path)
+    command = [sys.executable, "-m", "skyports_tf", "relayout", "-y"]
+    for layout in ("grouped", "separate"):
+        project.config(CONFIG.format(layout))
+        both = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        said = [process.communicate()[1] for process in both]
+        # the one that comes too late is refused by Terraform
+        assert not any("Traceback" in text for text in said)
+        assert objects(tmp_path) == held
+        again = call(tmp_path, "relayout", "-y")
+        assert again.code == 0, again.err
+        assert objects(tmp_path) == held
+        assert counted(tmp_path) == len(held)
+        assert live(aws) == before
+        planned = call(tmp_path, "plan", "--json", "tasks").json["stacks"]
+        assert [item["terraform"] for item in planned] == [{"create": 0, "update": 0, "delete": 0}] * 2
+
+
 def killing(folder: Path, at: str, real: str) -> Path:
     """A Terraform that kills who calls it at one of its pushes of a state."""
     count = folder / "pushes"
