@@ -174,7 +174,7 @@ def shared(project: Project, config: str, *clusters: str) -> list[tuple[str, int
     with pytest.raises(FindingsError) as caught:
         project.compile(tasks[-1])
     return [
-        (item.code, item.span and item.span.line, item.span and item.span.column)
+        (item.code, item.span.line, item.span.column) if item.span else (item.code, None, None)
         for item in caught.value.diagnostics
         if item.severity == "error"
     ]

@@ -355,7 +355,7 @@ def shown(
 def test_an_object_differs_where_what_we_set_differs(
     before: dict[str, Any], after: dict[str, Any], attributes: tuple[str, ...] | None
 ) -> None:
-    expressions = {"name": {}, "meta": [{"labels": {}, "name": {}}]}
+    expressions: dict[str, Any] = {"name": {}, "meta": [{"labels": {}, "name": {}}]}
     found = differences_of(shown(before, after, expressions), aws_stack(), frozenset({"rule"}))
     assert [item.attributes for item in found.objects] == ([attributes] if attributes else [])
     assert found.changes == PortChanges() and not found.is_empty

@@ -208,7 +208,7 @@ def test_an_ingress_is_not_passed_over(tmp_path: File) -> None:
     assert told(document, tmp_path) == [("note", "exposure-unseen", message)]
 
 
-MACHINES = {
+MACHINES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "hcloud_server": ({"firewall_ids": []}, {"firewall_ids": [7]}),
     "linode_instance": ({"firewall_id": None}, {"firewall_id": 7}),
     "vultr_instance": ({"firewall_group_id": ""}, {"firewall_group_id": "f"}),
@@ -253,7 +253,7 @@ def test_labels_choose_machines_as_far_as_they_are_plain(selector: str, bare: tu
     assert read(state({"hcloud_server.a": server, "hcloud_firewall.f": firewall})).bare == bare
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, tuple[dict[str, Any], bool]] = {
     "a network that nobody took over": (
         {"oci_core_vcn.v": {"id": "v", "default_security_list_id": "l"}},
         True,
@@ -405,7 +405,7 @@ def test_a_new_mark_is_one_by_its_place_in_the_code() -> None:
     assert read(document).bare == ("digitalocean_droplet.b",)
 
 
-ATTACHED = {
+ATTACHED: dict[str, tuple[dict[str, Any], str]] = {
     "ibm_is_instance": (
         {"primary_network_interface": [{"security_groups": ["g"]}]},
         "ibm_is_security_group_rule",

@@ -128,7 +128,7 @@ def test_one_denied_protocol_leaves_the_others() -> None:
     ],
 )
 def test_what_is_denied_to_some_machines_alone_stays_open(narrow: Mapping[str, Any]) -> None:
-    deny = {"access": "Deny", "priority": 100, "port": "22", "source": "*"}
+    deny: dict[str, Any] = {"access": "Deny", "priority": 100, "port": "22", "source": "*"}
     found = opened(numbered("a", "Allow", 200, "22", "10.0.0.0/8"), numbered("d", **deny, **narrow))
     assert found == {("tcp", 22, 22, "10.0.0.0/8")}
 

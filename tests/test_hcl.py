@@ -59,7 +59,8 @@ def read_back(values: list[str], folder: Path) -> list[str]:
     run = ["terraform", f"-chdir={folder}"]
     subprocess.run([*run, "apply", "-auto-approve", "-input=false"], check=True, capture_output=True)
     shown = subprocess.run([*run, "output", "-json", "values"], check=True, capture_output=True, text=True)
-    return json.loads(shown.stdout)
+    found: list[str] = json.loads(shown.stdout)
+    return found
 
 
 def test_hostile_strings_come_back_from_terraform_as_they_went_in(tmp_path: Path) -> None:

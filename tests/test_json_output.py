@@ -63,7 +63,7 @@ class Life:
 def test_a_schema_is_a_schema_and_lets_no_unknown_key_through(name: str) -> None:
     contents = schema_of(name)
     validator = jsonschema.validators.validator_for(contents)
-    validator.check_schema(contents)
+    validator.check_schema(dict(contents))
     assert set(contents["required"]) == set(contents["properties"])
     assert contents["additionalProperties"] is False
 

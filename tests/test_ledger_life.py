@@ -79,12 +79,14 @@ class Cluster:
 
     def ends(self) -> dict[int, str]:
         """The end of each open port that has one: the latest, and none where one task has none."""
-        found: dict[int, list[datetime | None]] = {}
+        forever = datetime.max.replace(tzinfo=timezone.utc)
+        found: dict[int, list[datetime]] = {}
         for ports in self.tasks.values():
             for number, port in ports.items():
                 if not port.closed:
-                    found.setdefault(number, []).append(port.end)
-        return {number: stamp(max(ends)) for number, ends in found.items() if None not in ends}  # type: ignore[type-var]
+                    found.setdefault(number, []).append(port.end or forever)
+        last = {number: max(ends) for number, ends in found.items()}
+        return {number: stamp(end) for number, end in last.items() if end != forever}
 
     def _ports(self) -> Iterator[Port]:
         return (port for ports in self.tasks.values() for port in ports.values())

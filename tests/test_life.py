@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from skyports_tf.diagnostics import FindingsError
-from skyports_tf.life import Life, Sighting, SkyWord, judge, update_mark
+from skyports_tf.life import Life, LifeState, Sighting, SkyWord, judge, update_mark
 from skyports_tf.model import Stack
 from skyports_tf.running.skystatus import SkyStatusError, parse_sky_status, read_sky_status
 from skyports_tf.sightings import Mark, drop_mark, read_mark, write_mark
@@ -36,9 +36,10 @@ def seen(
     return Sighting(stack, state, nodes=nodes, had_nodes=had_nodes)
 
 
-def watch(*looks: tuple[int, Sighting, SkyWord | None], grace: timedelta = GRACE) -> list[str]:
+def watch(*looks: tuple[int, Sighting, SkyWord | None], grace: timedelta = GRACE) -> list[LifeState]:
     """What each look says, at the minute it is taken; the mark goes from one to the next."""
-    mark, states = Mark(), []
+    mark = Mark()
+    states: list[LifeState] = []
     for minute, sighting, word in looks:
         now = NOW + timedelta(minutes=minute)
         mark = update_mark(mark, sighting, word, now)

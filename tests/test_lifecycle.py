@@ -61,7 +61,7 @@ class Story:
     calls: Calls
     settings: RunSettings
     first: Stack
-    second: Stack | None = None
+    second: Stack = field(init=False)
     heard: Heard = field(default_factory=Heard)
     plans: dict[str, StackPlan] = field(default_factory=dict)
     statuses: dict[str, StackStatus] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from skyports_tf.clouds import load_cloud, managed_clouds
 from skyports_tf.config import Config
 from skyports_tf.model import PackedRule, Protocol
 from skyports_tf.pack import pack
-from skyports_tf.packing.shapes import PortsShape, RuleShape
+from skyports_tf.packing.shapes import PortsShape, RuleShape, Wanted
 from skyports_tf.ports import PortRange, PortSet, parse_ports
 from skyports_tf.sources import Source, parse_source
 from skyports_tf.stacks import shape_of
@@ -229,7 +229,9 @@ def test_sources_that_fill_two_rules_lose_no_port_and_take_no_rule_twice() -> No
 
 def test_rules_of_a_former_compile_that_hold_the_same_lose_no_port() -> None:
     form = FORMS["8 single ports, 8 sources"]
-    twice = [(("tcp", parse_ports(text)),) for text in ("1-8", "1-8", "9")]
+    twice: list[tuple[tuple[Protocol, PortSet]]] = [
+        (("tcp", parse_ports(text)),) for text in ("1-8", "1-8", "9")
+    ]
     former = [PackedRule(f"tcp-ipv4-{number}", ports, (A,)) for number, ports in enumerate(twice, 1)]
     cells: set[Cell] = {("tcp", port, A) for port in range(1, 10)}
     rules = pack(wanted_of(cells), form, former)
@@ -262,13 +264,13 @@ def test_a_wider_range_and_a_new_source_change_rules_in_place(shape: str) -> Non
 
 
 def test_the_worked_numbers_of_the_field() -> None:
-    ports = {("tcp", C): PortSet((PortRange(8000, 8100),))}
+    ports: Wanted = {("tcp", C): PortSet((PortRange(8000, 8100),))}
     assert len(pack(ports, RuleShape("range", "one"))) == 1
     assert len(pack(ports, RuleShape("ranges", "family", many_protocols=True))) == 1
     assert len(pack(ports, RuleShape("single", "family", ports_max=8, sources_max=8))) == 13
     assert len(pack(ports, RuleShape("single", "mixed", ports_max=50))) == 3
     lone = PortSet(tuple(PortRange(port, port) for port in range(1000, 1012, 2)))
-    many = {("tcp", parse_source(f"10.{number}.0.0/16")): lone for number in range(20)}
+    many: Wanted = {("tcp", parse_source(f"10.{number}.0.0/16")): lone for number in range(20)}
     assert len(pack(many, RuleShape("range", "one"))) == 120
     assert len(pack(many, RuleShape("ranges", "family"))) == 1
 

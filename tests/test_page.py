@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skyports_tf.model import LedgerEntry, PortSet, Stack
+from skyports_tf.model import LedgerEntry, Stack
 from skyports_tf.outcomes import Node, StackPlan, StackStatus
+from skyports_tf.ports import PortSet
 from skyports_tf.report.drawing import NARROW, WIDE, Drawing, lay_out
 from skyports_tf.report.html import page_html
 from skyports_tf.report.page_stacks import PageStack

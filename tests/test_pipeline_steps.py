@@ -243,7 +243,7 @@ def test_without_a_known_beginning_every_stack_is_planned(runner: Runner, base: 
 
 def apply(runner: Runner, **changed: str) -> int:
     given = {"STACKS": "new/aws-us-east-1", "DIGEST": runner.outputs["digest"], **changed}
-    return runner.run("apply", "Apply that very plan", **given)
+    return runner.run("apply", "Apply that very plan", None, **given)
 
 
 def test_that_very_plan_is_applied_on_a_fresh_checkout(runner: Runner, tmp_path: Path) -> None:

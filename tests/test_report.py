@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skyports_tf.clouds import load_cloud, unmanaged_clouds
 from skyports_tf.diagnostics import Diagnostic
-from skyports_tf.model import LedgerEntry, PortSet, Stack
+from skyports_tf.model import LedgerEntry, Stack
 from skyports_tf.outcomes import (
     Node,
     PortChanges,
@@ -15,6 +15,7 @@ from skyports_tf.outcomes import (
     StackPlan,
     StackStatus,
 )
+from skyports_tf.ports import PortSet
 from skyports_tf.report.catalog import clouds_text, names_text
 from skyports_tf.report.status import status_text
 from skyports_tf.report.style import columns, count, style

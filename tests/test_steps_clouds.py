@@ -101,6 +101,7 @@ def closed_meanwhile(life: Life, skip: int, wanted: Reach) -> list[Any]:
 @pytest.fixture
 def edit(life: Life) -> tuple[StackPlan, Reach, int]:
     """A plan that moves ports from rule to rule, what stays wanted, and how many calls were made before."""
+    assert life.place is not None
     cloud = life.place.partition("/")[0]
     one, other = pair_that_moves(cloud)
     first = compiled(life, one)

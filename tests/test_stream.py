@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from skyports_tf.running.stream import (
     Drift,
+    Event,
     Message,
     Outputs,
     PlannedChange,
@@ -165,7 +166,7 @@ def test_a_diagnostic_keeps_terraforms_words_and_shows_the_place() -> None:
 
 
 def test_of_errors_and_warnings_each_is_told_apart() -> None:
-    events = [Message("error", "a", ""), Message("warning", "b", ""), Text("c")]
+    events: list[Event] = [Message("error", "a", ""), Message("warning", "b", ""), Text("c")]
     record = record_of(events)
     assert [message.summary for message in record.errors] == ["a"]
     assert [message.summary for message in record.warnings] == ["b"]

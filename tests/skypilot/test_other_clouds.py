@@ -46,7 +46,7 @@ class Life:
 
     def play(self, *steps: tuple[str, list[str]], config: bool = True) -> dict[str, Any]:
         """What SkyPilot leaves; `config` is whether its own config says what the stack asks for."""
-        (file,) = [*self.project.folder.glob("infra/web/*/sky-config.yaml")] or [None]
+        file = next(self.project.folder.glob("infra/web/*/sky-config.yaml"), None)
         world: dict[str, Any] = self.sky(
             "cloud",
             cloud=self.cloud,
@@ -86,7 +86,7 @@ def life(
     return life
 
 
-def on(cloud: str) -> Any:
+def on(cloud: str) -> pytest.MarkDecorator:
     """A test on this cloud."""
     return pytest.mark.parametrize("life", [cloud], indirect=True)
 

@@ -57,7 +57,13 @@ _Loader.yaml_implicit_resolvers = {
     sign: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or sign in "tTfF"]
     for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_constructor("!reference", lambda loader, node: loader.construct_sequence(node))
+
+
+def _reference(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
+    return list(loader.construct_sequence(node))
+
+
+_Loader.add_constructor("!reference", _reference)
 
 
 def read(path: Path) -> Any:

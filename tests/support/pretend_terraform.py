@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.support.stacks import write_program
 
@@ -15,7 +16,7 @@ _RULE = {
     "resource_name": "port",
     "resource_key": "tcp-8888@0.0.0.0/0",
 }
-_PLANNED = [
+_PLANNED: list[dict[str, Any]] = [
     {"type": "version", "terraform": "1.11.4", "ui": "1.2"},
     {"type": "planned_change", "change": {"resource": _RULE, "action": "create"}},
     {"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0, "operation": "plan"}},
@@ -38,7 +39,7 @@ _OUTPUTS = {
         "value": [{"id": "i-0a", "public_ip": "203.0.113.7", "private_ip": "10.0.0.4", "head": True}],
     },
 }
-_APPLIED = [
+_APPLIED: list[dict[str, Any]] = [
     {
         "type": "apply_complete",
         "@message": "port: Creation complete",
@@ -47,7 +48,7 @@ _APPLIED = [
     {"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0, "operation": "apply"}},
     {"type": "outputs", "outputs": _OUTPUTS},
 ]
-_FAILED = [
+_FAILED: list[dict[str, Any]] = [
     {
         "type": "diagnostic",
         "@level": "error",

@@ -31,7 +31,7 @@ def make_group(url: str, cluster: str) -> str:
     """SkyPilot's group before it has opened a port: all traffic between the nodes, and SSH."""
     client = ec2(url)
     vpc = client.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-    group = client.create_security_group(
+    group: str = client.create_security_group(
         GroupName=f"sky-sg-{cluster}",
         Description=DESCRIPTION,
         VpcId=vpc,
