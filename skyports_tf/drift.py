@@ -7,9 +7,9 @@ Nothing is written to the state, and no mark of this machine is needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from skyports_tf.diagnostics import Diagnostic, TerraformError
 from skyports_tf.model import Stack
@@ -17,7 +17,7 @@ from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts
 from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
-from skyports_tf.running.probe import LiveRule, Probe, read_probe, why_unknown
+from skyports_tf.running.probe import LiveRule, Probe, read_probes, why_unknown
 from skyports_tf.running.state import never_applied, show_state, state_objects
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Message, Record
@@ -63,28 +63,49 @@ def find_drift(out: str, stack: Stack, settings: RunSettings, progress: Progress
 
     Raises `TerraformError` where the state or the cloud cannot be read: then nothing is known.
     """
-    with execution_of(out, stack, settings, progress) as execution:
-        found, record = NOTHING, Record()
+    (drift,) = find_drifts(out, [stack], settings, progress)
+    return drift
+
+
+def find_drifts(
+    out: str, stacks: Sequence[Stack], settings: RunSettings, progress: Progress = silent
+) -> tuple[StackDrift, ...]:
+    """As `find_drift`, of stacks that share one root module: in one plan of it, and one look at the cloud.
+
+    Raises `TerraformError` where anything of them cannot be read.
+    """
+    first, *others = stacks
+    with execution_of(out, first, settings, progress, others) as execution:
+        views = execution.views
+        found = [(NOTHING, Record())] * len(views)
         if not never_applied(execution.paths):
-            found, record = _refresh(execution)
-        probe = read_probe(execution)
-        foreign = _foreign(execution, found, probe)
-        differs = found.changes != PortChanges() or bool(found.objects) or bool(foreign)
-        return StackDrift(
-            stack=execution.stack,
-            state="drifted" if differs else "in_sync",
-            changes=found.changes,
-            objects=found.objects,
-            foreign=foreign,
-            counts=found.counts,
-            warnings=(
-                *execution.warnings(_unexplained(record, found)),
-                *_blind(execution, foreign),
-            ),
+            found = _refresh(execution)
+        probes = read_probes(execution)
+        return tuple(
+            _drift_of(view, differences, record, probe)
+            for view, (differences, record), probe in zip(views, found, probes, strict=True)
         )
 
 
-def _refresh(execution: Execution) -> tuple[Differences, Record]:
+def _drift_of(execution: Execution, found: Differences, record: Record, probe: Probe | None) -> StackDrift:
+    foreign = _foreign(execution, found, probe)
+    differs = found.changes != PortChanges() or bool(found.objects) or bool(foreign)
+    return StackDrift(
+        stack=execution.stack,
+        state="drifted" if differs else "in_sync",
+        changes=found.changes,
+        objects=found.objects,
+        foreign=foreign,
+        counts=found.counts,
+        warnings=(
+            *execution.warnings(_unexplained(record, found)),
+            *_blind(execution, foreign),
+        ),
+    )
+
+
+def _refresh(execution: Execution) -> list[tuple[Differences, Record]]:
+    """The differences of each of the execution's stacks, and what Terraform said of it."""
     try:
         return _planned(execution, refresh_only=True)
     except TerraformError as error:
@@ -93,7 +114,7 @@ def _refresh(execution: Execution) -> tuple[Differences, Record]:
     return _planned(execution, refresh_only=None)
 
 
-def _planned(execution: Execution, refresh_only: bool | None) -> tuple[Differences, Record]:
+def _planned(execution: Execution, refresh_only: bool | None) -> list[tuple[Differences, Record]]:
     with drafted(execution.paths.folder) as draft:
         run = execution.stream(
             "plan",
@@ -101,8 +122,15 @@ def _planned(execution: Execution, refresh_only: bool | None) -> tuple[Differenc
                 on_event=hear, out=draft.name, refresh_only=refresh_only, **execution.flags
             ),
         )
-        shown = read_json(execution.run(lambda: execution.terraform.show(draft.name)).stdout)
-    return differences_of(shown, execution.stack, _dynamic_blocks(execution)), run.record
+        dynamic = _dynamic_blocks(execution)
+        return [
+            (differences_of(_shown(view, draft.name), view.stack, dynamic), record)
+            for view, record in execution.told(run.record)
+        ]
+
+
+def _shown(execution: Execution, plan: str) -> Mapping[str, Any]:
+    return read_json(execution.run(lambda: execution.terraform.show(plan)).stdout)
 
 
 def _dynamic_blocks(execution: Execution) -> frozenset[str]:

@@ -1,12 +1,14 @@
 """The call of a stack's module in the text of its root module: found, taken out, moved into a shared root.
 
 A cloud's templates/<cloud>/stack/main.tf.j2 holds `module "ports"` and, for it, `variable "closed"`; what
-is around them is for the root module as a whole: the provider, its version.
+is around them is for the root module as a whole: the provider, its version. Root modules that only look
+become modules of one, so that one run does for many.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from skyports_tf import hcl
 from skyports_tf.model import Stack
@@ -15,6 +17,16 @@ from skyports_tf.roots import LONE_MODULE, module_of
 _CALL = re.compile(r'(?:^#[^\n]*\n)*^module "[^"\n]+" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r'^variable "closed" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
 _LONE_CLOSED = re.compile(r"^(  closed = )var\.closed$", re.MULTILINE)
+_PROVIDER = re.compile(r'^provider "[^"\n]+" \{(?:\n.*?^)?\}\n', re.MULTILINE | re.DOTALL)
+_JOINED = """
+module "{name}" {{
+  source = "./{name}"
+}}
+
+output "{name}" {{
+  value = module.{name}
+}}
+"""
 #: Where the variable of one stack is true, that of a shared root module names the clusters.
 SHARED_VARIABLE = """\
 variable "closed" {
@@ -69,3 +81,24 @@ def output_in_root(stack: Stack) -> str:
         f"  value       = module.{module}\n"
         "}\n"
     )
+
+
+def joined_roots(texts: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Root modules, by name, as modules of one, which has an output of each name: the outputs of that module.
+
+    Gives the text of each main.tf by its folder, "" for that of the root. None where their providers are
+    not all configured alike: then they cannot run as one.
+    """
+    providers = {_provider_of(text) for text in texts.values()}
+    if len(providers) != 1 or None in providers:
+        return None
+    first = next(iter(texts.values()))
+    found = _PROVIDER.search(first)
+    head = first[: found.end()] if found else ""
+    calls = "".join(_JOINED.format(name=name) for name in texts)
+    return {"": head + calls, **{name: _PROVIDER.sub("", text) for name, text in texts.items()}}
+
+
+def _provider_of(text: str) -> str | None:
+    found = _PROVIDER.search(text)
+    return found[0] if found else None

@@ -130,6 +130,10 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]
             "init", extra=extra, input=False, no_color=IsFlagged, backend_config=parts, **options
         )
 
+    def get(self) -> Run:
+        """Make the modules that the folder calls known; nothing else is prepared."""
+        return self._run("get", no_color=IsFlagged)
+
     def plan(self, *, on_event: OnEvent | None = None, **flags: Flag) -> Run:
         """Plan, with events as they come; True is a bare flag, a list a flag for each of its items."""
         return self._stream("plan", (), on_event, flags)

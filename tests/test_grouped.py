@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 
 from skyports_tf.ledger import read_stack
 from skyports_tf.lifecycle import RunSettings, close_ports, read_status
-from tests.support.command_line import call
+from tests.conftest import Calls
+from tests.support.command_line import Answer, call
 from tests.support.local_aws import MotoServer, ec2
 from tests.support.project import Project
+from tests.support.stacks import write_program
 
 PLACE = "aws-us-east-1"
 RED = "module.red-one-x91bc1761"
@@ -150,6 +153,70 @@ def test_drift_of_one_cluster_is_told_of_that_cluster(fleet: Project, aws: MotoS
         ("red.one", "in_sync"),
     ]
     assert [rule["from_port"] for rule in stacks[1]["changes"]["close"]] == [7000]
+
+
+def open_in(aws: MotoServer, cluster: str, port: int) -> None:
+    """Somebody helps himself to a port of the cluster."""
+    client, names = ec2(aws.url), [f"sky-sg-{cluster}"]
+    (group,) = client.describe_security_groups(Filters=[{"Name": "group-name", "Values": names}])[
+        "SecurityGroups"
+    ]
+    client.authorize_security_group_ingress(
+        GroupId=group["GroupId"], IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp="0.0.0.0/0"
+    )
+
+
+def drifts(answer: Answer) -> dict[str, tuple[str, list[int] | None]]:
+    """The state of each cluster, and the foreign ports in its group."""
+    return {
+        item["cluster"]: (
+            item["state"],
+            item["foreign"] and [found["from_port"] for found in item["foreign"]],
+        )
+        for item in answer.json["stacks"]
+    }
+
+
+def test_drift_of_many_clusters_is_one_plan_and_one_look(
+    fleet: Project, aws: MotoServer, calls: Calls
+) -> None:
+    fleet.config(f"{CONFIG}terraform: {{binary: {calls.program}}}\n")
+    assert call(fleet.folder, "drift").code == 0
+    open_in(aws, "blue", 22022)
+    open_in(aws, "red.one", 33033)
+    calls.since_last()
+    found = drifts(call(fleet.folder, "drift", "--json"))
+    assert found == {"blue": ("drifted", [22022]), "green": ("in_sync", []), "red.one": ("drifted", [33033])}
+    # a rule that is none of the state's when it was planned may have come into it since
+    names = [command.split()[0] for command in calls.since_last()]
+    assert names == ["plan", "show", "get", "apply", "show"]
+
+
+def test_where_one_cluster_cannot_be_looked_at_the_others_are_told_of(
+    fleet: Project, aws: MotoServer, terraform_argv: tuple[str, ...]
+) -> None:
+    program = write_program(
+        fleet.folder / "blind",
+        f"""\
+        if [ "$1" = apply ] && grep -rqs sky-sg-green --include=main.tf .; then
+          echo "nobody may look at green" >&2; exit 1
+        fi
+        exec {shlex.join(terraform_argv)} "$@"
+        """,
+    )
+    fleet.config(f"{CONFIG}terraform: {{binary: {program}}}\n")
+    open_in(aws, "blue", 22022)
+    answer = call(fleet.folder, "drift", "--json")
+    assert drifts(answer) == {
+        "blue": ("drifted", [22022]),
+        "green": ("unknown", None),
+        "red.one": ("in_sync", []),
+    }
+    assert answer.code == 3
+    assert [(item["code"], "green" in item["message"]) for item in answer.json["diagnostics"]] == [
+        ("drifted", False),
+        ("terraform-failed", True),
+    ]
 
 
 def test_ports_of_one_cluster_close_and_its_group_stays(fleet: Project, aws: MotoServer) -> None:

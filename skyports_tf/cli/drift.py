@@ -11,12 +11,13 @@ from skyports_tf.cli.console import Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import Outcome, announced, explain_failures, filled, run_each, run_settings
 from skyports_tf.cli.runoptions import parallel_option, terraform_options
-from skyports_tf.diagnostics import FindingsError
-from skyports_tf.drift import StackDrift, find_drift
-from skyports_tf.lifecycle import Progress
+from skyports_tf.diagnostics import FindingsError, TerraformError
+from skyports_tf.drift import StackDrift, find_drift, find_drifts
+from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack
 from skyports_tf.report.drift import drift_findings, drift_text
 from skyports_tf.report.json_output import drift_json, kept_json, tree_json
+from skyports_tf.roots import by_root
 from skyports_tf.tree import find_stacks, generated_files
 
 DRIFTED = FindingsError.exit_code
@@ -47,10 +48,7 @@ def drift(
     tree, settings = out or config.out, run_settings(config, lock_timeout)
     stacks = find_stacks(tree, clusters)
 
-    def step(stack: Stack, progress: Progress) -> StackDrift:
-        return find_drift(tree, filled(stack, config), settings, announced(progress, stack, "plan"))
-
-    found = run_each(session, stacks, step)
+    found = _look_at_all(session, tree, [filled(stack, config) for stack in stacks], settings)
     drifts = _every_one(stacks, found.results)
     _answer(session, tree, drifts, found)
     failed = explain_failures(session, found.failures)
@@ -58,6 +56,32 @@ def drift(
         return 1
     drifted = any(item.state == "drifted" for item in drifts)
     return failed or (drifted and (DETAILED_DRIFTED if detailed_exitcode else DRIFTED))
+
+
+def _look_at_all(
+    session: Session, out: str, stacks: Sequence[Stack], settings: RunSettings
+) -> Outcome[StackDrift]:
+    """Root module after root module; where one of its stacks fails, each of them alone."""
+    broken: list[Stack] = []
+
+    def together(members: tuple[Stack, ...], progress: Progress) -> tuple[StackDrift, ...]:
+        try:
+            return find_drifts(out, members, settings, announced(progress, members, "plan"))
+        except TerraformError:
+            if len(members) == 1:
+                raise
+            broken.extend(members)
+            return ()
+
+    def alone(stack: Stack, progress: Progress) -> StackDrift:
+        return find_drift(out, stack, settings, announced(progress, stack, "plan"))
+
+    found = run_each(session, by_root(stacks), together)
+    drifts = [drift for members in found.results for drift in members]
+    if found.interrupted or not broken:
+        return Outcome(drifts, found.failures)
+    more = run_each(session, broken, alone)
+    return Outcome([*drifts, *more.results], [*found.failures, *more.failures])
 
 
 def _every_one(stacks: Sequence[Stack], found: Sequence[StackDrift]) -> list[StackDrift]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from skyports_tf.clouds import Cloud
 from skyports_tf.model import Stack
+from skyports_tf.modulecalls import joined_roots
 from skyports_tf.running.changes import OpenRule, rule_of
 from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import LOCK_FILE, writing
@@ -24,7 +25,10 @@ from skyports_tf.terraform import Run, Terraform
 #: What a probe tells, by its outputs; a cloud's manifest says which of them its provider cannot tell.
 FACETS = ("nodes", "objects", "rules", "holders", "leftovers")
 
+_ROOM = "probe"
 _DATA = ".terraform"
+# a look at many takes memory, and fails as a whole
+_AT_ONCE = 50
 _TRIES = 2
 
 
@@ -89,7 +93,7 @@ def why_unknown(execution: Execution, facet: str) -> str | None:
     return catalog.load(cloud).blind.get(facet) if cloud in catalog.managed() else None
 
 
-def read_probe(execution: Execution, room: str = "probe") -> Probe | None:
+def read_probe(execution: Execution, room: str = _ROOM) -> Probe | None:
     """Look what the cloud has of the stack's cluster; None where the cloud has no probe.
 
     `room` is the folder of the cloud's templates that looks.
@@ -98,18 +102,45 @@ def read_probe(execution: Execution, room: str = "probe") -> Probe | None:
     `TerraformError` where the cloud cannot be read: then nothing is known.
     """
     text = _probe_text(execution, room)
-    if text is None:
-        return None
+    return None if text is None else probe_of(_look(execution, {"": text}))
+
+
+def read_probes(execution: Execution) -> tuple[Probe | None, ...]:
+    """As `read_probe`, for each of the execution's stacks, which share a root module: in few runs.
+
+    Raises `TerraformError` where anything of them cannot be read.
+    """
+    views = execution.views
+    texts = {f"stack{number}": _probe_text(view, _ROOM) for number, view in enumerate(views)}
+    known = {name: text for name, text in texts.items() if text is not None}
+    told: dict[str, Mapping[str, Any]] = {}
+    for part in _parts(list(known)):
+        files = joined_roots({name: known[name] for name in part}) if len(part) > 1 else None
+        if files is None:
+            told.update((name, _look(execution, {"": known[name]})) for name in part)
+        else:
+            told.update(_look(execution, files))
+    return tuple(probe_of(told[name]) if name in told else None for name in texts)
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+
+
+def _look(execution: Execution, files: Mapping[str, str]) -> Mapping[str, Any]:
+    """The outputs of the root module that has these texts of main.tf by their folders."""
     execution.tell("probe", "Looking at what is there")
     for attempt in range(_TRIES):
         with _probe_folder(execution) as folder:
-            (folder / "main.tf").write_text(text, encoding="utf-8")
-            run = _run(execution, folder)
+            for name, text in files.items():
+                (folder / name).mkdir(exist_ok=True)
+                (folder / name / "main.tf").write_text(text, encoding="utf-8")
+            run = _run(execution, folder, has_modules=len(files) > 1)
         if run.code == 0 or attempt:
             break  # something may go between the list that names it and the look at it
     if run.code != 0:
         raise execution.failure(run)
-    return probe_of(run.record.outputs.values if run.record.outputs else {})
+    return run.record.outputs.values if run.record.outputs else {}
 
 
 def probe_of(outputs: Mapping[str, Any]) -> Probe:
@@ -179,8 +210,10 @@ def _probe_folder(execution: Execution) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(execution: Execution, folder: Path) -> Run:
+def _run(execution: Execution, folder: Path, has_modules: bool) -> Run:
     stack = execution.terraform
     environment = {**stack.environment, "TF_DATA_DIR": _DATA, "TF_WORKSPACE": "default"}
     terraform = Terraform(stack.program, folder, environment, stack.signals)
+    if has_modules:
+        execution.attempt(terraform.get, terraform.init)
     return execution.attempt(terraform.read, terraform.init)
