@@ -80,7 +80,7 @@ def find_drifts(
         found = [(NOTHING, Record())] * len(views)
         if not never_applied(execution.paths):
             found = _refresh(execution)
-        probes = read_probes(execution)
+        probes = read_probes(views)
         return tuple(
             _drift_of(view, differences, record, probe)
             for view, (differences, record), probe in zip(views, found, probes, strict=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.deadlines import close_expired
-from skyports_tf.diagnostics import FindingsError, SkyportsError
+from skyports_tf.diagnostics import FindingsError, SkyportsError, TerraformError
 from skyports_tf.holding import drop_abandoned, forget_files, settle_stack
 from skyports_tf.lease import Lease, leases, locked_clusters
 from skyports_tf.ledger import read_stack
@@ -35,30 +36,48 @@ from skyports_tf.reaped import (
 )
 from skyports_tf.recompile import recompile_stacks, reset_expiry
 from skyports_tf.running.execution import execution_of
-from skyports_tf.running.look import look_at_stack
+from skyports_tf.running.look import look_at_stack, look_at_stacks
 from skyports_tf.running.plans import make_plan
 from skyports_tf.sightings import drop_mark, read_mark, write_mark
-from skyports_tf.stacks import fill_stack
 from skyports_tf.terraform import Flag
 from skyports_tf.tree import stacks_of
 
 Given = TypeVar("Given")
+_NOTHING: Final[Mapping[str, Sighting]] = MappingProxyType({})
 #: Asks SkyPilot which clusters it knows; None where it is not at hand, or says nothing of use.
 AskSky = Callable[[], SkyWord | None]
 
 
+def look_ahead(request: ReapRequest, stacks: Sequence[Stack], progress: Progress) -> Mapping[str, Sighting]:
+    """What is seen of `stacks`, which share a root module, by their folders, for `reap_cluster`.
+
+    Nothing where anything of them cannot be read: then each is looked at in its turn.
+    """
+    filled = [request.filled(stack) for stack in stacks]
+    try:
+        seen = look_at_stacks(request.out, filled, request.settings, progress)
+    except (TerraformError, FindingsError):
+        return {}
+    return {sighting.stack.directory: sighting for sighting in seen}
+
+
 def reap_cluster(
-    request: ReapRequest, chosen: Sequence[Stack], ask_sky: AskSky, progress: Progress
+    request: ReapRequest,
+    chosen: Sequence[Stack],
+    ask_sky: AskSky,
+    progress: Progress,
+    ahead: Mapping[str, Sighting] = _NOTHING,
 ) -> ClusterReaped:
     """Reap the `chosen` stacks, which are of one cluster: whether it lives, all its stacks say.
 
-    SkyPilot is asked only where no node is known. What fails on the way is in the answer. Raises
+    SkyPilot is asked only where no node is known. `ahead` is what `look_ahead` has seen; before anything
+    closes, the cluster is looked at again, under its lock. What fails on the way is in the answer. Raises
     `FindingsError` where a ledger, a lease or a mark cannot be read or written.
     """
     cluster = chosen[0].cluster
     with locked_clusters(request.out, [cluster]) if request.acting else nullcontext():
         reaper = _Reaper(request, cluster, ask_sky, progress)
-        return reaper.reap(frozenset(stack.directory for stack in chosen))
+        return reaper.reap(frozenset(stack.directory for stack in chosen), ahead)
 
 
 class _Reaper:
@@ -71,7 +90,7 @@ class _Reaper:
         self.answer = ClusterReaped(cluster, Life("unknown", "it could not be looked at"))
         self.seen: dict[str, Sighting] = {}
 
-    def reap(self, directories: frozenset[str]) -> ClusterReaped:
+    def reap(self, directories: frozenset[str], ahead: Mapping[str, Sighting]) -> ClusterReaped:
         """Look at every stack of the cluster, then reap those in `directories`."""
         answer, out = self.answer, self.request.out
         known = leases(out, answer.cluster)
@@ -80,8 +99,11 @@ class _Reaper:
         if len(chosen) == len(stacks):
             # the files of a run may have opened ports in every stack of the cluster
             answer.forgotten = abandoned_files(known)
-        for stack in stacks:
-            self._attempt(self._look, stack)
+        self.seen = {stack.directory: ahead[stack.directory] for stack in stacks if stack.directory in ahead}
+        if len(self.seen) < len(stacks) or (self.request.acting and self._is_due(stacks, chosen, known)):
+            self.seen = {}
+            for stack in stacks:
+                self._attempt(self._look, stack)
         if answer.interrupted:
             return answer
         answer.life = self._judge(stacks, known)
@@ -102,8 +124,13 @@ class _Reaper:
         except SkyportsError as error:
             self.answer.failures.append(error)
 
+    def _is_due(self, stacks: Sequence[Stack], chosen: Sequence[Stack], known: Sequence[Lease]) -> bool:
+        """Whether anything is to be closed, by what was seen ahead."""
+        life, now, files = self._judge(stacks, known), self.request.now, self.answer.forgotten
+        return any(due_of(item, self.seen[item.directory], life, files, now).why for item in chosen)
+
     def _look(self, stack: Stack) -> None:
-        request, filled = self.request, self._filled(stack)
+        request, filled = self.request, self.request.filled(stack)
         sighting, error = look_at_stack(request.out, filled, request.settings, self.progress)
         self.seen[stack.directory] = sighting
         if error is not None:
@@ -141,7 +168,7 @@ class _Reaper:
 
     def _close(self, due: StackReaped) -> StackReaped:
         """Remove all that the stack of a gone cluster holds."""
-        request, stack = self.request, self._filled(self._current(due.stack))
+        request, stack = self.request, self.request.filled(self._current(due.stack))
         plan = plan_close(request.out, stack, request.settings, self.progress)
         closed = close_stack(request.out, plan, request.settings, self.progress, request.wait_seconds)
         warnings = list(closed.warnings)
@@ -164,7 +191,7 @@ class _Reaper:
         request, verified = self.request, False
         plans: list[StackPlan] = []
         if "abandoned" in due.why:
-            current = self._filled(self._current(due.stack))
+            current = self.request.filled(self._current(due.stack))
             settled = settle_stack(request.out, current, due.stack, request.settings, self.progress)
             plans.append(settled.plan)
             verified = settled.closed is not None
@@ -215,10 +242,3 @@ class _Reaper:
     def _current(self, stack: Stack) -> Stack:
         """The stack as its ledger has it now."""
         return read_stack(self.request.out, stack.directory)
-
-    def _filled(self, stack: Stack) -> Stack:
-        """The stack with its names; as it is where the config does not know its cloud."""
-        try:
-            return fill_stack(stack, self.request.config)
-        except (FindingsError, KeyError):
-            return stack

@@ -14,7 +14,7 @@ from skyports_tf.ledger import read_stack
 from skyports_tf.lifecycle import RunSettings, close_ports, read_status
 from tests.conftest import Calls
 from tests.support.command_line import Answer, call
-from tests.support.local_aws import MotoServer, ec2
+from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.project import Project
 from tests.support.stacks import write_program
 
@@ -217,6 +217,41 @@ def test_where_one_cluster_cannot_be_looked_at_the_others_are_told_of(
         ("drifted", False),
         ("terraform-failed", True),
     ]
+    answer = call(fleet.folder, "reap", "--no-sky", "--json")
+    states = {item["cluster"]: item["state"] for item in answer.json["clusters"]}
+    assert (answer.code, states) == (3, {"blue": "empty", "green": "unknown", "red.one": "empty"})
+
+
+def test_reap_looks_at_all_clusters_at_once_and_again_at_what_it_closes(
+    fleet: Project, aws: MotoServer, calls: Calls
+) -> None:
+    fleet.config(f"{CONFIG}terraform: {{binary: {calls.program}}}\n")
+    clusters = ("blue", "green", "red.one")
+    nodes = {
+        name: launch_nodes(aws.url, fleet.stack(f"{name}/{PLACE}").name_on_cloud or "", 1)
+        for name in clusters
+    }
+    reap = ("reap", "--grace", "0", "--no-sky", "--json")
+    assert reaped(call(fleet.folder, *reap)) == dict.fromkeys(clusters, ("alive", False))
+    calls.since_last()
+    assert call(fleet.folder, *reap).code == 0
+    assert [command.split()[0] for command in calls.since_last()] == ["state", "get", "apply"]
+    ec2(aws.url).terminate_instances(InstanceIds=nodes["green"])
+    assert reaped(call(fleet.folder, *reap, "--check")) == {
+        "blue": ("alive", False),
+        "green": ("gone", False),
+        "red.one": ("alive", False),
+    }
+    assert [command.split()[0] for command in calls.since_last()] == ["state", "get", "apply"]
+    assert reaped(call(fleet.folder, *reap))["green"] == ("gone", True)
+    assert groups(aws) == {"blue": {7000, 8888}, "red.one": {7000, 8888}}
+    assert sorted(held(fleet)) == ["module.blue", RED]
+
+
+def reaped(answer: Answer) -> dict[str, tuple[str, bool]]:
+    """Whether each cluster lives, and whether it was closed."""
+    done = {item["cluster"]: item["verified_empty"] for item in answer.json["stacks"]}
+    return {item["cluster"]: (item["state"], done[item["cluster"]]) for item in answer.json["clusters"]}
 
 
 def test_ports_of_one_cluster_close_and_its_group_stays(fleet: Project, aws: MotoServer) -> None:

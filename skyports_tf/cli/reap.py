@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from skyports_tf.cli.configuration import find_user_hash, session_config, time_n
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
 from skyports_tf.cli.options import cluster_names, json_option, out_option, timeout_option
 from skyports_tf.cli.progress import progress_display
-from skyports_tf.cli.running import explain_failures, run_settings
-from skyports_tf.cli.runoptions import terraform_options
+from skyports_tf.cli.running import announced, explain_failures, run_each, run_settings
+from skyports_tf.cli.runoptions import parallel_option, terraform_options
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import (
     Diagnostic,
@@ -28,15 +28,17 @@ from skyports_tf.diagnostics import (
     ProgramMissingError,
     SkyportsError,
 )
-from skyports_tf.life import SkyWord
+from skyports_tf.life import Sighting, SkyWord
+from skyports_tf.lifecycle import Progress
 from skyports_tf.model import Stack
 from skyports_tf.reaped import ClusterReaped, ReapRequest
-from skyports_tf.reaping import reap_cluster
+from skyports_tf.reaping import look_ahead, reap_cluster
 from skyports_tf.report.reap import reap_findings, reap_json, reap_text
+from skyports_tf.roots import by_root
 from skyports_tf.running.skystatus import SkyStatusError, read_sky_status
 from skyports_tf.sightings import marks_folder
 from skyports_tf.skypilot import find_sky
-from skyports_tf.tree import find_stacks, generated_files
+from skyports_tf.tree import find_stacks, generated_files, stacks_of
 
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
 
@@ -72,6 +74,7 @@ def _read_grace(_context: click.Context, _option: click.Parameter, value: str) -
     help="Where to note since when a cluster has no nodes.  [default: in the tree's data folder]",
 )
 @timeout_option
+@parallel_option
 @terraform_options
 @out_option
 @json_option
@@ -138,15 +141,32 @@ class _Call:
             acting=self.options.acting,
         )
         known = cache(lambda: self._ask_sky(sorted({stack.cluster for stack in stacks})))
+        ahead = self._look_ahead(request, stacks)
+        if self.failures:
+            return
         with progress_display(self.session) as progress:
             for _, members in groupby(stacks, key=lambda stack: stack.cluster):
                 try:
-                    self.reaped.append(reap_cluster(request, list(members), known, progress))
+                    self.reaped.append(reap_cluster(request, list(members), known, progress, ahead))
                     self.failures += self.reaped[-1].failures
                 except SkyportsError as error:
                     self.failures.append(error)
                 if any(isinstance(error, _LAST) for error in self.failures):
                     break
+
+    def _look_ahead(self, request: ReapRequest, stacks: Sequence[Stack]) -> Mapping[str, Sighting]:
+        """What is seen of all stacks, root module by root module; a signal is a failure."""
+
+        def look(members: tuple[Stack, ...], progress: Progress) -> Mapping[str, Sighting]:
+            return look_ahead(request, members, announced(progress, members, "probe"))
+
+        if len(stacks) == 1:
+            return {}
+        # a cluster's life is that of all its stacks
+        clusters = sorted({stack.cluster for stack in stacks})
+        found = run_each(self.session, by_root(s for c in clusters for s in stacks_of(self.out, c)), look)
+        self.failures += found.failures
+        return dict(chain.from_iterable(seen.items() for seen in found.results))
 
     def answer(self) -> int:
         """Tell what was done, and give the exit code."""

@@ -105,21 +105,20 @@ def read_probe(execution: Execution, room: str = _ROOM) -> Probe | None:
     return None if text is None else probe_of(_look(execution, {"": text}))
 
 
-def read_probes(execution: Execution) -> tuple[Probe | None, ...]:
-    """As `read_probe`, for each of the execution's stacks, which share a root module: in few runs.
+def read_probes(views: Sequence[Execution]) -> tuple[Probe | None, ...]:
+    """As `read_probe`, for each of several executions in one root module (`Execution.views`): in few runs.
 
     Raises `TerraformError` where anything of them cannot be read.
     """
-    views = execution.views
     texts = {f"stack{number}": _probe_text(view, _ROOM) for number, view in enumerate(views)}
     known = {name: text for name, text in texts.items() if text is not None}
     told: dict[str, Mapping[str, Any]] = {}
     for part in _parts(list(known)):
         files = joined_roots({name: known[name] for name in part}) if len(part) > 1 else None
         if files is None:
-            told.update((name, _look(execution, {"": known[name]})) for name in part)
+            told.update((name, _look(views[0], {"": known[name]})) for name in part)
         else:
-            told.update(_look(execution, files))
+            told.update(_look(views[0], files))
     return tuple(probe_of(told[name]) if name in told else None for name in texts)
 
 
