@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from skyports_tf.clouds import load_cloud, unmanaged_clouds
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import LedgerEntry, Stack
@@ -75,6 +77,11 @@ def test_a_plan_says_what_opens_changes_and_closes_in_ports() -> None:
         "Terraform:  3 to create, 1 to update, 1 to delete",
         "Saved:      infra/web/aws-us-east-1/skyports.tfplan",
     ]
+
+
+def test_a_plan_that_several_stacks_share_is_saved_once() -> None:
+    lines = plain(plan_text([MIXED, replace(MIXED, stack=replace(MIXED.stack, cluster="other"))]))
+    assert [line for line in lines if "skyports.tfplan" in line] == [f"Saved:      {MIXED.plan_file}"]
 
 
 def test_the_internet_is_warned_of_once_per_stack() -> None:

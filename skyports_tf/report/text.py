@@ -248,7 +248,8 @@ def resource_words(counts: ResourceCounts) -> str:
 
 
 def _saved(plans: Sequence[StackPlan]) -> list[str]:
-    paths = [visible(plan.plan_file) for plan in plans if plan.plan_file]
+    # one for all stacks of a shared root module
+    paths = list(dict.fromkeys(visible(plan.plan_file) for plan in plans if plan.plan_file))
     labels = [style("Saved:", "bold") + " " * 6, *[" " * 12] * len(paths)]
     saved = [label + path for label, path in zip(labels, paths, strict=False)]
     return [*saved, *_plain_terraform(plans)]
