@@ -1,10 +1,11 @@
-"""Many clusters in one root module: one apply of all, against a bare apply of each, and one that goes."""
+"""Many clusters in one root module: apply and drift of all, against bare runs for each, and one that goes."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,12 @@ backend:
 
 
 def run_part() -> PartResult:
-    """Apply of 200 clusters with four rules each, and the destroy of one of them."""
+    """Apply and drift of 200 clusters with four rules each, and the destroy of one of them."""
     with memory_folder() as folder, installed() as programs, local_aws(folder) as (url, env):
         fleet = _Fleet(folder, programs / "skyports-tf", url, env)
-        alone = fleet.bare_applies()
-        together = fleet.apply()
+        applies, refreshes = (_of_all(spent) for spent in fleet.bare_runs())
+        applied, drift = fleet.apply(), fleet.drift()
         planned, touched = fleet.destroy_one()
-    whole = Seconds(alone.wall * CLUSTERS / BARE, alone.cpu * CLUSTERS / BARE)
     remark = (
         f"`destroy` of one of the {CLUSTERS}: its plan deletes {planned} objects, all of them its own. "
         f"Of the other {CLUSTERS - 1}, the state holds something else than before for {touched}."
@@ -43,14 +43,23 @@ def run_part() -> PartResult:
         "grouped",
         "Many clusters in one root module",
         f"{CLUSTERS} clusters with four rules each on a local AWS, states in its S3 with `use_lockfile`, "
-        "wall time of whole processes. Ours is `skyports-tf apply -y` of their folder, `layout: grouped`; "
-        "the bare side is `terraform apply -auto-approve` in a root module for each cluster, one after "
+        "wall time of whole processes. Ours are `skyports-tf apply -y` of their folder, `layout: grouped`, "
+        "and `skyports-tf drift`, which looks for rules of others, too; the bare side is `terraform apply "
+        "-auto-approve` and `terraform plan -refresh-only` in a root module for each cluster, one after "
         f"another. Compiled and initialized is before, which does not count on either side. {BARE} bare "
-        f"applies were run; the figure for {CLUSTERS} is extrapolated from them.",
-        (Comparison(f"`apply` of {CLUSTERS} : {CLUSTERS} bare applies", together, whole, 0.1, 1),),
+        f"runs of each were made; the figures for {CLUSTERS} are extrapolated from them.",
+        (
+            Comparison(f"`apply` of {CLUSTERS} : {CLUSTERS} bare applies", applied, applies, 0.1, 1),
+            Comparison(f"`drift` of {CLUSTERS} : {CLUSTERS} bare refreshes", drift, refreshes, 0.5, 1),
+        ),
         (remark,),
         () if touched == 0 else ("a destroy of one cluster touches no other",),
     )
+
+
+def _of_all(some: Seconds) -> Seconds:
+    """What all clusters take where `BARE` of them take this."""
+    return Seconds(some.wall * CLUSTERS / BARE, some.cpu * CLUSTERS / BARE)
 
 
 @dataclass(frozen=True)
@@ -67,14 +76,24 @@ class _Fleet:
         self._terraform(project / _ROOT, "init", "-input=false")
         return timed([self.program, "apply", "-y", "tasks"], project, self.env)
 
-    def bare_applies(self) -> Seconds:
-        """Some clusters, each in a root module of its own, one after another."""
+    def drift(self) -> Seconds:
+        """How all of them differ from their state, after `apply`: not at all."""
+        return timed([self.program, "drift"], self.folder / "grouped", self.env)
+
+    def bare_runs(self) -> tuple[Seconds, Seconds]:
+        """Applies and refreshes of some clusters, each in a root module of its own, one after another."""
         project = self._project("separate", "", BARE)
         timed([self.program, "compile", "tasks"], project, self.env)
-        spent = []
-        for stack in sorted(project.glob("infra/c*/aws-us-east-1")):
+        stacks = sorted(project.glob("infra/c*/aws-us-east-1"))
+        for stack in stacks:
             self._terraform(stack, "init", "-input=false")
-            spent.append(self._terraform(stack, "apply", "-input=false", "-auto-approve"))
+        return (
+            self._each(stacks, "apply", "-input=false", "-auto-approve"),
+            self._each(stacks, "plan", "-input=false", "-refresh-only"),
+        )
+
+    def _each(self, stacks: Sequence[Path], *arguments: str) -> Seconds:
+        spent = [self._terraform(stack, *arguments) for stack in stacks]
         return Seconds(sum(each.wall for each in spent), sum(each.cpu for each in spent))
 
     def destroy_one(self) -> tuple[int, int]:
