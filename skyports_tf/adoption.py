@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from skyports_tf.clouds import Catalog
 from skyports_tf.compilation import Compilation, CompiledStack
 from skyports_tf.config import Config
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
@@ -101,7 +102,8 @@ def _refuse_attachments(stack: Stack) -> None:
 @contextmanager
 def _kept_as_it_was(out: str, stack: Stack, config: Config) -> Iterator[Callable[[], None]]:
     """Put ledger and folder of `stack` back where the block ends without a call of what it is given."""
-    was_there, before = Path(out, stack.directory).is_dir(), _ledger_of(out, stack)
+    was_there, had_root = (Path(out, folder).is_dir() for folder in (stack.directory, root_of(stack)))
+    before = _ledger_of(out, stack)
     shared = (*render_tree(), *render_module(config.catalog.load(stack.cloud), config.catalog))
     new = [file for file in shared if not Path(out, file.path).exists()]
     kept = False
@@ -114,29 +116,32 @@ def _kept_as_it_was(out: str, stack: Stack, config: Config) -> Iterator[Callable
         yield keep
     finally:
         if not kept and not was_there:
-            _remove(out, stack, config)
-            _remove_unused(out, stack, new)
+            _remove(out, stack)
+            with locked_tree(out), suppress(FindingsError):  # a ledger that cannot be read may need them
+                _remove_unused(out, stack, new, config.catalog if not had_root else None)
         elif not kept and before is not None:
             rewrite_stack(out, before, lambda _: before, config)
 
 
-def _remove(out: str, stack: Stack, config: Config) -> None:
+def _remove(out: str, stack: Stack) -> None:
     folder = Path(out, stack.directory)
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("main.tf", IMPORTS_NAME):
         Path(out, stack_file(stack, name)).unlink(missing_ok=True)
-    with suppress(FindingsError):  # a ledger that cannot be read may be of a stack in there
-        clear_shared_root(out, stack, config.catalog)
     with suppress(OSError):  # other stacks of the cluster, or nothing
         folder.parent.rmdir()
 
 
-def _remove_unused(out: str, stack: Stack, files: Iterable[GeneratedFile]) -> None:
-    """Remove what all stacks of a cloud share, where none is there; and the folders, where they are empty."""
-    with locked_tree(out), suppress(FindingsError):
-        if any(other.cloud == stack.cloud for other in all_stacks(out)):
-            return
-        write_files(out, [replace(file, text="") for file in files])
+def _remove_unused(out: str, stack: Stack, files: Iterable[GeneratedFile], catalog: Catalog | None) -> None:
+    """Remove what all stacks of a cloud share, where none is there; and the folders, where they are empty.
+
+    With `catalog`, the root module that the stack would share goes as well, where no other is in it.
+    """
+    if catalog:
+        clear_shared_root(out, stack, catalog)
+    if any(other.cloud == stack.cloud for other in all_stacks(out)):
+        return
+    write_files(out, [replace(file, text="") for file in files])
     for folder in (f"modules/{stack.cloud}", "modules", "."):
         with suppress(OSError):
             Path(out, folder).rmdir()

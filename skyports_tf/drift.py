@@ -17,6 +17,7 @@ from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts
 from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of
 from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
+from skyports_tf.running.lens import Lens
 from skyports_tf.running.probe import LiveRule, Probe, read_probes, why_unknown
 from skyports_tf.running.state import never_applied, show_state, state_objects
 from skyports_tf.running.steps import drafted
@@ -70,7 +71,7 @@ def find_drift(out: str, stack: Stack, settings: RunSettings, progress: Progress
 def find_drifts(
     out: str, stacks: Sequence[Stack], settings: RunSettings, progress: Progress = silent
 ) -> tuple[StackDrift, ...]:
-    """As `find_drift`, of stacks that share one root module: in one plan of it, and one look at the cloud.
+    """As `find_drift`, of stacks that share one root module: by one plan of it, and few looks at the cloud.
 
     Raises `TerraformError` where anything of them cannot be read.
     """
@@ -98,7 +99,7 @@ def _drift_of(execution: Execution, found: Differences, record: Record, probe: P
         foreign=foreign,
         counts=found.counts,
         warnings=(
-            *execution.warnings(_unexplained(record, found)),
+            *execution.warnings(_unexplained(record, found, execution.stack)),
             *_blind(execution, foreign),
         ),
     )
@@ -167,13 +168,15 @@ def _not_in(held: frozenset[str], rules: Iterable[LiveRule]) -> tuple[LiveRule, 
     return tuple(rule for rule in rules if rule.state_id not in held)
 
 
-def _unexplained(record: Record, found: Differences) -> Record:
+def _unexplained(record: Record, found: Differences, stack: Stack) -> Record:
     """The record without the provider's warnings that say in its own words what is told as drift."""
-    return Record(messages=tuple(item for item in record.messages if not _tells_drift(item, found)))
+    # where a message is about, it says as the root module calls it
+    addresses = [Lens.of(stack).outward(address) for address in found.addresses]
+    return Record(messages=tuple(item for item in record.messages if not _tells_drift(item, addresses)))
 
 
-def _tells_drift(message: Message, found: Differences) -> bool:
-    return any(f"with {address}" in message.place for address in found.addresses)
+def _tells_drift(message: Message, addresses: Iterable[str]) -> bool:
+    return any(f"with {address}" in message.place for address in addresses)
 
 
 def _blind(execution: Execution, foreign: tuple[ForeignRule, ...] | None) -> Iterator[Diagnostic]:

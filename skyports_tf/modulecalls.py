@@ -18,6 +18,7 @@ _CALL = re.compile(r'(?:^#[^\n]*\n)*^module "[^"\n]+" \{\n.*?^\}\n', re.MULTILIN
 _VARIABLE = re.compile(r'^variable "closed" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
 _LONE_CLOSED = re.compile(r"^(  closed = )var\.closed$", re.MULTILINE)
 _PROVIDER = re.compile(r'^provider "[^"\n]+" \{(?:\n.*?^)?\}\n', re.MULTILINE | re.DOTALL)
+_REFERENCE = re.compile(r"\b(?:local|var|data|module)\.")
 _JOINED = """
 module "{name}" {{
   source = "./{name}"
@@ -86,19 +87,16 @@ def output_in_root(stack: Stack) -> str:
 def joined_roots(texts: Mapping[str, str]) -> Mapping[str, str] | None:
     """Root modules, by name, as modules of one, which has an output of each name: the outputs of that module.
 
-    Gives the text of each main.tf by its folder, "" for that of the root. None where their providers are
-    not all configured alike: then they cannot run as one.
+    Gives the text of each main.tf by its folder, "" for that of the root. None where they do not configure
+    one provider, all alike and by themselves: then they cannot run as one.
     """
-    providers = {_provider_of(text) for text in texts.values()}
-    if len(providers) != 1 or None in providers:
+    found = [_PROVIDER.findall(text) for text in texts.values()]
+    first = found[0]
+    if len(first) != 1 or any(each != first for each in found) or _REFERENCE.search(first[0]):
         return None
-    first = next(iter(texts.values()))
-    found = _PROVIDER.search(first)
-    head = first[: found.end()] if found else ""
+    head = next(iter(texts.values())).partition(first[0])[0]
     calls = "".join(_JOINED.format(name=name) for name in texts)
-    return {"": head + calls, **{name: _PROVIDER.sub("", text) for name, text in texts.items()}}
-
-
-def _provider_of(text: str) -> str | None:
-    found = _PROVIDER.search(text)
-    return found[0] if found else None
+    return {
+        "": f"{head}{first[0]}{calls}",
+        **{name: text.replace(first[0], "") for name, text in texts.items()},
+    }

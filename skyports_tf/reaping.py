@@ -6,11 +6,11 @@ between; against others, the state's own lock holds. A stack that fails hides no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.deadlines import close_expired
@@ -38,27 +38,30 @@ from skyports_tf.recompile import recompile_stacks, reset_expiry
 from skyports_tf.running.execution import execution_of
 from skyports_tf.running.look import look_at_stack, look_at_stacks
 from skyports_tf.running.plans import make_plan
-from skyports_tf.sightings import drop_mark, read_mark, write_mark
+from skyports_tf.sightings import Mark, drop_mark, read_mark, write_mark
 from skyports_tf.terraform import Flag
 from skyports_tf.tree import stacks_of
 
 Given = TypeVar("Given")
-_NOTHING: Final[Mapping[str, Sighting]] = MappingProxyType({})
+#: What was seen of stacks, by their folders, each with the mark that it had before.
+Ahead: TypeAlias = Mapping[str, tuple[Sighting, Mark]]
+_NOTHING: Final[Ahead] = MappingProxyType({})
 #: Asks SkyPilot which clusters it knows; None where it is not at hand, or says nothing of use.
 AskSky = Callable[[], SkyWord | None]
 
 
-def look_ahead(request: ReapRequest, stacks: Sequence[Stack], progress: Progress) -> Mapping[str, Sighting]:
-    """What is seen of `stacks`, which share a root module, by their folders, for `reap_cluster`.
+def look_ahead(request: ReapRequest, stacks: Sequence[Stack], progress: Progress) -> Ahead:
+    """What is seen of `stacks`, which share a root module, for `reap_cluster`.
 
     Nothing where anything of them cannot be read: then each is looked at in its turn.
     """
     filled = [request.filled(stack) for stack in stacks]
     try:
+        marks = [read_mark(request.marks, stack) for stack in stacks]
         seen = look_at_stacks(request.out, filled, request.settings, progress)
     except (TerraformError, FindingsError):
         return {}
-    return {sighting.stack.directory: sighting for sighting in seen}
+    return {item.stack.directory: (item, mark) for item, mark in zip(seen, marks, strict=True)}
 
 
 def reap_cluster(
@@ -66,7 +69,7 @@ def reap_cluster(
     chosen: Sequence[Stack],
     ask_sky: AskSky,
     progress: Progress,
-    ahead: Mapping[str, Sighting] = _NOTHING,
+    ahead: Ahead = _NOTHING,
 ) -> ClusterReaped:
     """Reap the `chosen` stacks, which are of one cluster: whether it lives, all its stacks say.
 
@@ -90,7 +93,7 @@ class _Reaper:
         self.answer = ClusterReaped(cluster, Life("unknown", "it could not be looked at"))
         self.seen: dict[str, Sighting] = {}
 
-    def reap(self, directories: frozenset[str], ahead: Mapping[str, Sighting]) -> ClusterReaped:
+    def reap(self, directories: frozenset[str], ahead: Ahead) -> ClusterReaped:
         """Look at every stack of the cluster, then reap those in `directories`."""
         answer, out = self.answer, self.request.out
         known = leases(out, answer.cluster)
@@ -99,7 +102,7 @@ class _Reaper:
         if len(chosen) == len(stacks):
             # the files of a run may have opened ports in every stack of the cluster
             answer.forgotten = abandoned_files(known)
-        self.seen = {stack.directory: ahead[stack.directory] for stack in stacks if stack.directory in ahead}
+        self.seen = dict(self._still_true(stacks, ahead))
         if len(self.seen) < len(stacks) or (self.request.acting and self._is_due(stacks, chosen, known)):
             self.seen = {}
             for stack in stacks:
@@ -124,10 +127,19 @@ class _Reaper:
         except SkyportsError as error:
             self.answer.failures.append(error)
 
+    def _still_true(self, stacks: Sequence[Stack], ahead: Ahead) -> Iterator[tuple[str, Sighting]]:
+        """What was seen ahead, where no other reap has come between."""
+        for stack in stacks:
+            sighting, mark = ahead.get(stack.directory, (None, None))
+            if sighting is not None and mark == read_mark(self.request.marks, stack):
+                yield stack.directory, sighting
+
     def _is_due(self, stacks: Sequence[Stack], chosen: Sequence[Stack], known: Sequence[Lease]) -> bool:
         """Whether anything is to be closed, by what was seen ahead."""
-        life, now, files = self._judge(stacks, known), self.request.now, self.answer.forgotten
-        return any(due_of(item, self.seen[item.directory], life, files, now).why for item in chosen)
+        if self.answer.forgotten:
+            return True
+        life, now = self._judge(stacks, known, noting=False), self.request.now
+        return any(due_of(item, self.seen[item.directory], life, (), now).why for item in chosen)
 
     def _look(self, stack: Stack) -> None:
         request, filled = self.request, self.request.filled(stack)
@@ -136,14 +148,15 @@ class _Reaper:
         if error is not None:
             self.answer.failures.append(error)
 
-    def _judge(self, stacks: Sequence[Stack], known: Sequence[Lease]) -> Life:
-        """Whether the cluster lives; what was seen is noted for the next time."""
+    def _judge(self, stacks: Sequence[Stack], known: Sequence[Lease], *, noting: bool = True) -> Life:
+        """Whether the cluster lives; where `noting`, what was seen is noted for the next time."""
         request, pairs = self.request, []
         held = [sighting for sighting in self.seen.values() if sighting.state is not None]
         word = self.ask_sky() if held and not any(sighting.nodes for sighting in held) else None
         for sighting in held:
             mark = update_mark(read_mark(request.marks, sighting.stack), sighting, word, request.now)
-            write_mark(request.marks, sighting.stack, mark)
+            if noting:
+                write_mark(request.marks, sighting.stack, mark)
             pairs.append((sighting, mark))
         if len(self.seen) < len(stacks):
             return Life("unknown", "a state of it could not be read")

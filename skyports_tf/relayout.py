@@ -94,7 +94,8 @@ def move_stacks(
     with turn_in(folder), watch_signals(root_name(root_of(shared))) as signals:
         mover = _Mover(out, config, settings, signals)
         moved = list(mover.move_all(stacks, shared, progress))
-    clear_shared_root(out, shared, config.catalog)
+    if not mover.has_others:
+        clear_shared_root(out, shared, config.catalog)
     return _proven(out, moved, settings, progress)
 
 
@@ -111,6 +112,8 @@ class _Mover:
         self._signals = signals
         self._root = Terraform(find_program(settings.binary, os.environ), Path(out), os.environ, signals)
         self._root.backend_config = settings.backend_config
+        #: Whether the shared state holds anything after the moves, be it of a cluster without files.
+        self.has_others = True
 
     def room(self, stack: Stack) -> AbstractContextManager[StateRoom]:
         """A room for the state of the stack's root module, by the backend of the config."""
@@ -126,6 +129,7 @@ class _Mover:
                     self.tidy(stack, room)
                 else:
                     yield self.move(stack, room, _heard(progress, stack))
+            self.has_others = bool(room.pull().get("resources"))
 
     def move(self, stack: Stack, shared: StateRoom, tell: Callable[[str], None]) -> StackMoved:
         """Move one stack; `shared` has the state of the root module that several share."""

@@ -305,6 +305,11 @@ def test_an_adoption_that_finds_nothing_leaves_the_tree_as_it_was(aws: MotoServe
     assert call(tmp_path, *adopt).code == 1
     assert project.tree() == before
     assert (groups(aws), held(project)) == ({"blue": {7000}}, {"module.blue": 6})
+    # a root module whose clusters have no ledger any more is there for their state
+    shutil.rmtree(tmp_path / "infra/blue")
+    (root(project) / "blue.cluster.tf").unlink()
+    assert call(tmp_path, *adopt).code == 1
+    assert {"main.tf", "backend.tf", "terraform.tfstate"} <= {path.name for path in root(project).iterdir()}
 
 
 def modules(project: Project) -> dict[str, Any]:

@@ -15,7 +15,14 @@ import pytest
 from skyports_tf.config import read_config
 from skyports_tf.holding import forget_files
 from skyports_tf.lease import hold_lease, leases
+from skyports_tf.life import SkyWord
+from skyports_tf.lifecycle import RunSettings
+from skyports_tf.reaped import ReapRequest
+from skyports_tf.reaping import look_ahead, reap_cluster
+from skyports_tf.running.execution import silent
 from skyports_tf.schema import schema_of
+from skyports_tf.sightings import Mark, marks_folder, read_mark
+from skyports_tf.tree import stacks_of
 from tests.support.command_line import Answer, call
 from tests.support.life import PretendPlace
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
@@ -291,6 +298,45 @@ def test_what_a_killed_run_has_left_is_taken_out_and_what_a_living_one_holds_sta
     assert place.open_ports() == ["8000"] and leases(place.out) == ()
     assert [entry.file for entry in place.project.stack("web/gcp").entries] == ["web.yaml"]
     assert reap(place.folder, "--check")[0].code == 0
+
+
+def request_of(place: Place) -> ReapRequest:
+    """A reap in the folder of the project, without a grace."""
+    marks = marks_folder("infra", None)
+    return ReapRequest(
+        "infra", read_config("skyports.yaml"), RunSettings(), NOW, timedelta(), marks, 60, acting=True
+    )
+
+
+def test_what_a_killed_run_opens_after_the_look_ahead_is_closed_all_the_same(place: Place, at: At) -> None:
+    place.project.task("8000", infra="gcp")
+    place.project.task("9000", infra="gcp", file="run.yaml")
+    opened(place.folder, "web.yaml")
+    with working_in(place.folder):
+        request = request_of(place)
+        ahead = look_ahead(request, stacks_of("infra", "web"), silent)
+        opened(place.folder, "run.yaml")
+        hold_lease("infra", "web", ["run.yaml"], "2026-11-24T20:00:00Z").abandon()
+        done = reap_cluster(request, stacks_of("infra", "web"), lambda: SkyWord({"web": "UP"}), silent, ahead)
+        assert [item.why for item in done.stacks] == [("abandoned",)] and not done.failures
+        assert leases("infra") == ()
+    assert place.open_ports() == ["8000"]
+
+
+def test_what_another_reap_has_closed_since_the_look_ahead_leaves_no_mark(place: Place, at: At) -> None:
+    place.project.task("8000", infra="gcp")
+    opened(place.folder, "web.yaml")
+    place.sky_lists("web")
+    assert call(place.folder, "reap").code == 0
+    with working_in(place.folder):
+        request, stacks = request_of(place), stacks_of("infra", "web")
+        ahead = look_ahead(request, stacks, silent)
+        place.sky_lists()
+        assert call(place.folder, "reap", "--grace", "0").code == 0
+        assert place.open_ports() == []
+        done = reap_cluster(request, stacks, lambda: SkyWord({}, "a1b2c3d4"), silent, ahead)
+        assert (done.life.state, done.failures) == ("closed", [])
+        assert read_mark(request.marks, stacks[0]) == Mark()
 
 
 def test_a_stack_that_cannot_be_looked_at_hides_no_other(place: Place, at: At) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,18 @@ def test_a_move_that_is_killed_goes_on_with_the_next_call(
         assert live(aws) == before
         planned = call(tmp_path, "plan", "--json", "tasks").json["stacks"]
         assert [item["terraform"] for item in planned] == [{"create": 0, "update": 0, "delete": 0}] * 2
+
+
+def test_a_shared_root_that_holds_a_cluster_without_files_stays(aws: MotoServer, tmp_path: Path) -> None:
+    project, root = project_in(tmp_path, "grouped"), tmp_path / "infra/groups" / PLACE
+    shutil.rmtree(tmp_path / "infra/red.one")
+    (root / "red.one.cluster.tf").unlink()
+    held = objects(tmp_path)
+    project.config(CONFIG.format("separate"))
+    answer = call(tmp_path, "relayout", "-y")
+    assert answer.code == 0, answer.err
+    assert objects(tmp_path) == held
+    assert {"main.tf", "backend.tf", "terraform.tfstate"} <= {path.name for path in root.iterdir()}
 
 
 def test_two_moves_at_once_lose_nothing_and_the_next_call_goes_on(aws: MotoServer, tmp_path: Path) -> None:

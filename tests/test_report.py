@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from skyports_tf.cli.console import Session
 from skyports_tf.clouds import load_cloud, unmanaged_clouds
 from skyports_tf.diagnostics import Diagnostic
 from skyports_tf.model import LedgerEntry, Stack
@@ -19,6 +22,7 @@ from skyports_tf.outcomes import (
 )
 from skyports_tf.ports import PortSet
 from skyports_tf.report.catalog import clouds_text, names_text
+from skyports_tf.report.json_output import tree_json
 from skyports_tf.report.status import status_text
 from skyports_tf.report.style import columns, count, style
 from skyports_tf.report.text import applied_text, closed_text, closing_text, exposure_warnings, plan_text
@@ -212,6 +216,15 @@ def test_nothing_is_styled_where_there_is_no_text() -> None:
     assert style("", "bold") == ""
     assert style("x") == "x"
     assert style("x", "bold", "red") == "\x1b[1;31mx\x1b[0m"
+
+
+def test_a_finding_that_several_stacks_have_in_common_is_told_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finding = Diagnostic("terraform-warning", "groups-aws-us-east-1: an old provider", severity="warning")
+    assert len(tree_json("infra", [], [finding, finding])["diagnostics"]) == 1
+    Session().report([finding, finding])
+    assert capsys.readouterr().err.count("an old provider") == 1
 
 
 def test_a_count_agrees_with_its_noun() -> None:

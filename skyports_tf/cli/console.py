@@ -96,8 +96,8 @@ class Session:
         click.echo(text, nl=False, color=True)
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Write findings to stderr, sorted, a blank line after each."""
-        for item in sorted(diagnostics, key=lambda item: item.sort_key):
+        """Write findings to stderr, each once, sorted, a blank line after each."""
+        for item in sorted(dict.fromkeys(diagnostics), key=lambda item: item.sort_key):
             self.note(_coloured(item) + "\n")
 
     def explain(self, error: SkyportsError) -> None:

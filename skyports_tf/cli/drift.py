@@ -18,6 +18,7 @@ from skyports_tf.model import Stack
 from skyports_tf.report.drift import drift_findings, drift_text
 from skyports_tf.report.json_output import drift_json, kept_json, tree_json
 from skyports_tf.roots import by_root
+from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.tree import find_stacks, generated_files
 
 DRIFTED = FindingsError.exit_code
@@ -62,15 +63,15 @@ def _look_at_all(
     session: Session, out: str, stacks: Sequence[Stack], settings: RunSettings
 ) -> Outcome[StackDrift]:
     """Root module after root module; where one of its stacks fails, each of them alone."""
-    broken: list[Stack] = []
+    broken: set[str] = set()
 
     def together(members: tuple[Stack, ...], progress: Progress) -> tuple[StackDrift, ...]:
         try:
             return find_drifts(out, members, settings, announced(progress, members, "plan"))
-        except TerraformError:
-            if len(members) == 1:
+        except (TerraformError, FindingsError) as error:
+            if len(members) == 1 or isinstance(error, BackendMovedError):
                 raise
-            broken.extend(members)
+            broken.update(stack.directory for stack in members)
             return ()
 
     def alone(stack: Stack, progress: Progress) -> StackDrift:
@@ -80,7 +81,7 @@ def _look_at_all(
     drifts = [drift for members in found.results for drift in members]
     if found.interrupted or not broken:
         return Outcome(drifts, found.failures)
-    more = run_each(session, broken, alone)
+    more = run_each(session, [stack for stack in stacks if stack.directory in broken], alone)
     return Outcome([*drifts, *more.results], [*found.failures, *more.failures])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -28,11 +28,11 @@ from skyports_tf.diagnostics import (
     ProgramMissingError,
     SkyportsError,
 )
-from skyports_tf.life import Sighting, SkyWord
+from skyports_tf.life import SkyWord
 from skyports_tf.lifecycle import Progress
 from skyports_tf.model import Stack
 from skyports_tf.reaped import ClusterReaped, ReapRequest
-from skyports_tf.reaping import look_ahead, reap_cluster
+from skyports_tf.reaping import Ahead, look_ahead, reap_cluster
 from skyports_tf.report.reap import reap_findings, reap_json, reap_text
 from skyports_tf.roots import by_root
 from skyports_tf.running.skystatus import SkyStatusError, read_sky_status
@@ -154,19 +154,25 @@ class _Call:
                 if any(isinstance(error, _LAST) for error in self.failures):
                     break
 
-    def _look_ahead(self, request: ReapRequest, stacks: Sequence[Stack]) -> Mapping[str, Sighting]:
-        """What is seen of all stacks, root module by root module; a signal is a failure."""
+    def _look_ahead(self, request: ReapRequest, stacks: Sequence[Stack]) -> Ahead:
+        """What is seen of all stacks, root module by root module; what fails fails again in its turn."""
 
-        def look(members: tuple[Stack, ...], progress: Progress) -> Mapping[str, Sighting]:
+        def look(members: tuple[Stack, ...], progress: Progress) -> Ahead:
             return look_ahead(request, members, announced(progress, members, "probe"))
 
         if len(stacks) == 1:
             return {}
         # a cluster's life is that of all its stacks
         clusters = sorted({stack.cluster for stack in stacks})
-        found = run_each(self.session, by_root(s for c in clusters for s in stacks_of(self.out, c)), look)
-        self.failures += found.failures
+        found = run_each(self.session, by_root(chain.from_iterable(map(self._stacks_of, clusters))), look)
+        self.failures += [error for error in found.failures if isinstance(error, _LAST)]
         return dict(chain.from_iterable(seen.items() for seen in found.results))
+
+    def _stacks_of(self, cluster: str) -> tuple[Stack, ...]:
+        try:
+            return stacks_of(self.out, cluster)
+        except FindingsError:
+            return ()  # told in its turn
 
     def answer(self) -> int:
         """Tell what was done, and give the exit code."""

@@ -230,4 +230,6 @@ def _status_json(status: StackStatus, now: datetime | None) -> Json:
 
 
 def _findings(diagnostics: Iterable[Diagnostic]) -> list[Json]:
-    return [diagnostic_json(item) for item in sorted(diagnostics, key=lambda item: item.sort_key)]
+    return [
+        diagnostic_json(item) for item in sorted(dict.fromkeys(diagnostics), key=lambda item: item.sort_key)
+    ]

@@ -39,7 +39,7 @@ def clear_folder(folder: Path, files: Iterable[str]) -> None:
 def clear_shared_root(out: str, stack: Stack, catalog: Catalog) -> None:
     """Remove the root module that `stack` has shared with others, where none of them is in it any more."""
     root = root_of(stack)
-    if any(root_of(other) == root for other in all_stacks(out)):
+    if stack.layout == "separate" or any(root_of(other) == root for other in all_stacks(out)):
         return
     folder = Path(out, root)
     clear_folder(folder, [Path(file.path).name for file in render_group(stack, catalog)])

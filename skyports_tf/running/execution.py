@@ -36,6 +36,7 @@ Phase = Literal["init", "probe", "plan", "apply", "destroy", "verify"]
 _POLL_SECONDS = 0.1
 _CHANGING = frozenset({"create", "update", "delete"})
 _NO_TIMEOUT = frozenset({"", "0", "0s"})
+_IN_A_MODULE = "with module."
 # Terraform's and OpenTofu's advice in every error that init can mend
 _INIT_ADVICE = re.compile(r"\b(?:terraform|tofu)\s+init\b")
 
@@ -45,7 +46,8 @@ class RunSettings:
     """How Terraform is run: `binary` is terraform.binary of the config, the rest are flags of Terraform.
 
     `catalog` has the clouds of the stacks. `backend_config` are files and NAME=VALUE pairs for init, and
-    with `migrate_state` a state is copied to where the files say that it is.
+    with `migrate_state` a state is copied to where the files say that it is. With `only_looking`, files
+    of repairs are left alone.
     """
 
     binary: str | None = None
@@ -54,6 +56,7 @@ class RunSettings:
     catalog: Catalog = CATALOG
     backend_config: tuple[str, ...] = ()
     migrate_state: bool = False
+    only_looking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ class Execution:
         self._initialized = False
         self._phase: Phase = "init"
         self._creations = Creations()
-        signals.on_stop, signals.is_busy = self._tell_stop, self._creations.is_busy
+        signals.on_stop = lambda: self.tell(self._phase, "Stopping: Terraform saves its state first")
+        signals.is_busy = self._creations.is_busy
         program = find_program(settings.binary, os.environ)
         self.root = Terraform(program, self.paths.folder, os.environ, signals)
         self.root.backend_config = settings.backend_config
@@ -131,9 +135,7 @@ class Execution:
 
     def told(self, record: Record) -> list[tuple[Execution, Record]]:
         """What a run has said of each of the stacks, with its view."""
-        if len(self.stacks) == 1:
-            return [(self, record)]
-        return [(view, seen_by(view.stack, record)) for view in self.views]
+        return [(view, record if view is self else seen_by(view.stack, record)) for view in self.views]
 
     def _view(self, stack: Stack) -> Execution:
         view = copy(self)
@@ -223,22 +225,20 @@ class Execution:
         return TerraformError(Diagnostic("terraform-failed", message, help=lock_advice(run.words)), run.words)
 
     def warnings(self, record: Record) -> tuple[Diagnostic, ...]:
-        """Terraform's warnings as findings."""
+        """Terraform's warnings as findings; what is about no module is the root's."""
         return tuple(
             Diagnostic(
                 "terraform-warning",
-                f"{self.name}: {warning.summary}",
-                help=" ".join(warning.detail.split()) or None,
+                f"{self.stack.name if item.place.startswith(_IN_A_MODULE) else self.name}: {item.summary}",
+                help=" ".join(item.detail.split()) or None,
                 severity="warning",
             )
-            for warning in record.warnings
+            for item in record.warnings
         )
-
-    def _tell_stop(self) -> None:
-        self.tell(self._phase, "Stopping: Terraform saves its state first")
 
     def _init(self) -> None:
         self._initialized = True
+        self.reader.forget()
         self.tell("init", "Preparing providers and backend")
         flags: dict[str, Flag] = {"lock_timeout": self._lock_timeout}
         run = self._ended(run_init(self.paths, self.root, **flags))
@@ -291,9 +291,8 @@ def execution_of(
     if not folder.is_dir():
         message = f"the folder of stack {stack.name} does not exist"
         raise FindingsError(Diagnostic("stack-missing", message, path=f"{out}/{root}"))
-    name = stack.name if not others else root_name(root)
-    with turn_in(folder), watch_signals(name) as signals:
-        for item in stacks:
+    with turn_in(folder), watch_signals(root_name(root) if others else stack.name) as signals:
+        for item in () if settings.only_looking else stacks:
             remove_repair_files(folder, item)
         execution = Execution(out, stacks, settings, progress, signals)
         execution.prepare()

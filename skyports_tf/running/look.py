@@ -35,9 +35,10 @@ def look_at_stack(
         if not _is_there(execution, kept):
             return Sighting(stack), None
         try:
-            return _seen(execution, kept, read_probe(execution)), None
+            probe = read_probe(execution)
         except TerraformError as error:
             return replace(_seen(execution, kept, None), reason=_UNREADABLE), error
+        return _seen(execution, kept, probe), None
 
 
 def look_at_stacks(
@@ -50,7 +51,8 @@ def look_at_stacks(
     if all(never_begun(paths_of(out, stack)) for stack in stacks):
         return tuple(map(Sighting, stacks))
     first, *others = stacks
-    with execution_of(out, first, settings, progress, others) as execution:
+    looking = replace(settings, only_looking=True)
+    with execution_of(out, first, looking, progress, others) as execution:
         views = [(view, _kept(view)) for view in execution.views]
         there = [view for view, kept in views if _is_there(view, kept)]
         probes = dict(zip((view.stack.directory for view in there), read_probes(there), strict=True))
