@@ -28,9 +28,10 @@ from skyports_tf.render import IMPORTS_NAME, render_module, render_tree
 from skyports_tf.roots import module_of, root_of, stack_file
 from skyports_tf.running.adopting import Adoption, adoption_of
 from skyports_tf.running.clearing import clear_shared_root
-from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
+from skyports_tf.running.execution import Execution, execution_of
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Probe, read_probe
+from skyports_tf.running.settings import Progress, RunSettings, silent
 from skyports_tf.running.state import (
     never_applied,
     read_addresses,

@@ -14,10 +14,11 @@ from typing import Any
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack
 from skyports_tf.outcomes import StackClosed, StackPlan
-from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
+from skyports_tf.running.execution import Execution, execution_of
 from skyports_tf.running.plans import apply_saved, empty_plan, make_plan, paths_of
 from skyports_tf.running.probe import Leftover, Probe, read_probe, why_unknown
 from skyports_tf.running.repair import mend
+from skyports_tf.running.settings import Progress, RunSettings, silent
 from skyports_tf.running.stale import drop_stale_outputs
 from skyports_tf.running.state import (
     mark_finished,

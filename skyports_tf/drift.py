@@ -16,9 +16,10 @@ from skyports_tf.model import Stack
 from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts
 from skyports_tf.running.changes import group_rules
 from skyports_tf.running.differences import NOTHING, Differences, DriftedObject, differences_of
-from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of, silent
+from skyports_tf.running.execution import Execution, execution_of
 from skyports_tf.running.lens import Lens
 from skyports_tf.running.probe import LiveRule, Probe, read_probes, why_unknown
+from skyports_tf.running.settings import Progress, RunSettings, silent
 from skyports_tf.running.state import never_applied, show_state, state_objects
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Message, Record

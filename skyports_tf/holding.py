@@ -21,7 +21,7 @@ from skyports_tf.outcomes import PortRule, StackClosed, StackPlan
 from skyports_tf.ports import PortRange, PortSet
 from skyports_tf.recompile import recompile_stacks
 from skyports_tf.running.changes import group_rules, stack_rules
-from skyports_tf.running.execution import silent
+from skyports_tf.running.settings import silent
 from skyports_tf.running.shutdown import live_nodes
 from skyports_tf.tree import stacks_of
 

@@ -17,15 +17,7 @@ from skyports_tf.model import Stack
 from skyports_tf.outcomes import StackPlan, StackStatus
 from skyports_tf.roots import stack_file
 from skyports_tf.running.changes import output_rules
-from skyports_tf.running.execution import (
-    Execution,
-    Phase,
-    Progress,
-    ProgressEvent,
-    RunSettings,
-    execution_of,
-    silent,
-)
+from skyports_tf.running.execution import Execution, execution_of
 from skyports_tf.running.migration import BackendMovedError
 from skyports_tf.running.planfiles import PLAN_FILE
 from skyports_tf.running.plans import (
@@ -37,6 +29,7 @@ from skyports_tf.running.plans import (
 from skyports_tf.running.repair import mend, repair
 from skyports_tf.running.saved import keep_shown
 from skyports_tf.running.scope import seen_in
+from skyports_tf.running.settings import Phase, Progress, ProgressEvent, RunSettings, silent
 from skyports_tf.running.stale import drop_stale_outputs
 from skyports_tf.running.state import (
     never_applied,

@@ -20,7 +20,7 @@ from skyports_tf.pack import pack_rules
 from skyports_tf.ports import PortRange
 from skyports_tf.running.changes import PORT_RULE, OpenRule, group_rules, stack_rules
 from skyports_tf.running.contents import common_rules, rules_without, told_rules
-from skyports_tf.running.execution import RunSettings
+from skyports_tf.running.settings import RunSettings
 from skyports_tf.running.ssh import SSH_RULE
 from skyports_tf.stacks import fill_stack
 

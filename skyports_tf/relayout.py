@@ -25,10 +25,10 @@ from skyports_tf.render import render_backend
 from skyports_tf.roots import by_root, in_other_layout, root_name, root_of
 from skyports_tf.running.child import Signals, watch_signals
 from skyports_tf.running.clearing import clear_folder, clear_shared_root
-from skyports_tf.running.execution import Progress, ProgressEvent, RunSettings, silent
 from skyports_tf.running.initialization import STATE_FILE
 from skyports_tf.running.lens import Lens
 from skyports_tf.running.plans import does_anything, paths_of
+from skyports_tf.running.settings import Progress, ProgressEvent, RunSettings, silent
 from skyports_tf.running.state import is_unfinished
 from skyports_tf.running.staterooms import StateRoom, moved_states, state_room, successor
 from skyports_tf.running.turns import turn_in

@@ -41,7 +41,7 @@ PIPELINE = (
     "pipelines.settings pipelines.facts pipelines.project pipelines.shared pipelines.files pipelines.notes",
     "running.child running.stream running.lens terraform running.embedded running.scope",
     "running.initialization running.staterooms running.migration running.creations running.turns",
-    "running.execution",
+    "running.settings running.execution",
     "running.openings running.changes running.contents running.ssh running.state",
     "running.moves running.planfiles running.clearing running.steps running.plans running.saved",
     "running.probe running.imports running.repair running.together running.stale",

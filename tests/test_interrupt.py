@@ -20,7 +20,8 @@ from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack, read_stat
 from skyports_tf.model import Stack
 from skyports_tf.running import child
 from skyports_tf.running.child import Signals, run_child, watch_signals
-from skyports_tf.running.execution import Execution, ProgressEvent
+from skyports_tf.running.execution import Execution
+from skyports_tf.running.settings import ProgressEvent
 from tests.support.local_aws import MotoServer
 from tests.support.stacks import aws_stack, compile_stack, rule, write_local_stack, write_program
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -54,6 +55,53 @@ def test_a_lock_held_by_another_is_told_in_terraforms_words(
     ):
         assert words in caught.value.output
     assert not waited.counts.any
+
+
+# as Terraform 1.11.4 says it with `use_lockfile` on S3
+LOCK_GONE = """\
+Error message: operation error S3: PutObject, https response error StatusCode: 412, api error \
+PreconditionFailed: At least one of the pre-conditions you specified did not hold
+unable to retrieve file from S3 bucket 'states' with key 'web/terraform.tfstate.tflock': operation error S3: \
+GetObject, https response error StatusCode: 404, RequestID: , HostID: , NoSuchKey: """
+
+
+@pytest.mark.parametrize(
+    ("times", "detail", "goes_on"),
+    [
+        (1, LOCK_GONE, True),
+        (3, LOCK_GONE, True),
+        (4, LOCK_GONE, False),
+        (1, LOCK_GONE.partition("\n")[0], False),
+    ],
+)
+def test_a_lock_that_went_as_terraform_looked_at_it_is_in_nobodys_way(
+    terraform_argv: tuple[str, ...],
+    local_terraform: tuple[str, ...],
+    tmp_path: Path,
+    times: int,
+    detail: str,
+    goes_on: bool,
+) -> None:
+    write_local_stack(tmp_path, ONE)
+    told = {"severity": "error", "summary": "Error acquiring the state lock", "detail": detail}
+    line = json.dumps({"@level": "error", "@message": "Error", "type": "diagnostic", "diagnostic": told})
+    (tmp_path / "said").write_text(f"{line}\n", encoding="utf-8")
+    program = write_program(
+        tmp_path / "terraform",
+        f"""\
+        if [ "$1" = plan ] && [ "$(cat {tmp_path}/count 2> /dev/null | wc -l)" -lt {times} ]; then
+          echo >> {tmp_path}/count; cat {tmp_path}/said; exit 1
+        fi
+        exec {shlex.join(terraform_argv)} "$@"
+        """,
+    )
+    settings = RunSettings(binary=str(program), lock_timeout="60s")
+    if goes_on:
+        assert plan_stack(str(tmp_path), ONE, settings).counts.create == 1
+        return
+    with pytest.raises(TerraformError) as caught:
+        plan_stack(str(tmp_path), ONE, settings)
+    assert detail.strip() in caught.value.output
 
 
 def test_a_stale_plan_is_refused_in_terraforms_words(

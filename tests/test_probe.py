@@ -9,8 +9,9 @@ import pytest
 from skyports_tf.diagnostics import TerraformError
 from skyports_tf.lifecycle import RunSettings, apply_plan, plan_stack
 from skyports_tf.model import Stack
-from skyports_tf.running.execution import execution_of, silent
+from skyports_tf.running.execution import execution_of
 from skyports_tf.running.probe import Leftover, Probe, read_probe
+from skyports_tf.running.settings import silent
 from tests.support.local_aws import MotoServer, ec2, launch_nodes
 from tests.support.stacks import ANYWHERE, NAME_ON_CLOUD, compile_stack
 

@@ -19,7 +19,7 @@ from skyports_tf.life import SkyWord
 from skyports_tf.lifecycle import RunSettings
 from skyports_tf.reaped import ReapRequest
 from skyports_tf.reaping import look_ahead, reap_cluster
-from skyports_tf.running.execution import silent
+from skyports_tf.running.settings import silent
 from skyports_tf.schema import schema_of
 from skyports_tf.sightings import Mark, marks_folder, read_mark
 from skyports_tf.tree import stacks_of

@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-from skyports_tf.clouds import CATALOG, Catalog
 from skyports_tf.diagnostics import Diagnostic, FindingsError, TerraformError
 from skyports_tf.model import Stack
 from skyports_tf.roots import root_name, root_of
@@ -27,58 +24,18 @@ from skyports_tf.running.initialization import (
 )
 from skyports_tf.running.migration import Following
 from skyports_tf.running.scope import RootReader, ScopedTerraform, TargetingTerraform, seen_by
+from skyports_tf.running.settings import Phase, Progress, ProgressEvent, RunSettings
 from skyports_tf.running.stream import Event, Record, Step
-from skyports_tf.running.turns import lock_advice, turn_in
+from skyports_tf.running.turns import is_lock_gone, lock_advice, turn_in
 from skyports_tf.terraform import Flag, OnEvent, Run, Terraform, find_program
 
-Phase = Literal["init", "probe", "plan", "apply", "destroy", "verify"]
-
 _POLL_SECONDS = 0.1
+_MORE_TRIES = 3
 _CHANGING = frozenset({"create", "update", "delete"})
 _NO_TIMEOUT = frozenset({"", "0", "0s"})
 _IN_A_MODULE = "with module."
 # Terraform's and OpenTofu's advice in every error that init can mend
 _INIT_ADVICE = re.compile(r"\b(?:terraform|tofu)\s+init\b")
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """How Terraform is run: `binary` is terraform.binary of the config, the rest are flags of Terraform.
-
-    `catalog` has the clouds of the stacks. `backend_config` are files and NAME=VALUE pairs for init, and
-    with `migrate_state` a state is copied to where the files say that it is. With `only_looking`, files
-    of repairs are left alone.
-    """
-
-    binary: str | None = None
-    lock_timeout: str = "0s"
-    parallelism: int | None = None
-    catalog: Catalog = CATALOG
-    backend_config: tuple[str, ...] = ()
-    migrate_state: bool = False
-    only_looking: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressEvent:
-    """How far a stack is: `done` of `total` changes, None where Terraform does not know how many there are.
-
-    `step` says which of several applies it is, and is empty where there is one.
-    """
-
-    stack: str
-    phase: Phase
-    done: int
-    total: int | None
-    message: str
-    step: str = ""
-
-
-Progress: TypeAlias = Callable[[ProgressEvent], None]
-
-
-def silent(event: ProgressEvent) -> None:
-    """A `Progress` that tells nobody."""
 
 
 class Execution:
@@ -175,17 +132,27 @@ class Execution:
         return self.run(lambda: call(self._hearer(phase, total, done)), ok)
 
     def run(self, call: Callable[[], Run], ok: tuple[int, ...] = (0,)) -> Run:
-        """Run a command, and once more after an init where that is what Terraform asks for.
+        """Run a command, and again where what was in the way is not any more.
 
         Raises `TerraformError` where it fails, `InterruptedRunError` where a signal has come.
         """
         run = self._ended(call())
-        if run.code not in ok and not self._initialized and _INIT_ADVICE.search(run.words):
-            self._init()
+        for _ in range(_MORE_TRIES):
+            if run.code in ok or not self._is_mended(run):
+                break
             run = self._ended(call())
         if run.code not in ok:
             raise self.failure(run)
         return run
+
+    def _is_mended(self, run: Run) -> bool:
+        """Whether the same command may well succeed now: a lock is gone, or there was an init to do."""
+        if is_lock_gone(run.words):
+            return True
+        if self._initialized or not _INIT_ADVICE.search(run.words):
+            return False
+        self._init()
+        return True
 
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:

@@ -10,9 +10,10 @@ from skyports_tf.diagnostics import TerraformError
 from skyports_tf.life import Sighting
 from skyports_tf.model import Stack
 from skyports_tf.running.changes import nodes_of
-from skyports_tf.running.execution import Execution, Progress, RunSettings, execution_of
+from skyports_tf.running.execution import Execution, execution_of
 from skyports_tf.running.plans import paths_of
 from skyports_tf.running.probe import Probe, read_probe, read_probes, why_unknown
+from skyports_tf.running.settings import Progress, RunSettings
 from skyports_tf.running.state import is_unfinished, never_begun, read_open_rules
 from skyports_tf.terraform import read_json
 

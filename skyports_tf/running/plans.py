@@ -27,7 +27,7 @@ from skyports_tf.running.changes import (
     stack_rules,
 )
 from skyports_tf.running.contents import has_packed_rules, packed_changes, packed_rules
-from skyports_tf.running.execution import Execution, Phase
+from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import StackPaths
 from skyports_tf.running.moves import PlanFacts
 from skyports_tf.running.planfiles import (
@@ -39,6 +39,7 @@ from skyports_tf.running.planfiles import (
     remove_applied,
     remove_plan,
 )
+from skyports_tf.running.settings import Phase
 from skyports_tf.running.ssh import opened_ssh
 from skyports_tf.running.state import is_unfinished, mark_finished, mark_unfinished, read_outputs, with_tasks
 from skyports_tf.running.steps import (

@@ -17,8 +17,9 @@ from typing import Literal
 from skyports_tf.diagnostics import Diagnostic, InterruptedRunError, TerraformError
 from skyports_tf.model import Stack
 from skyports_tf.running.child import run_child, watch_signals
-from skyports_tf.running.execution import RunSettings, execution_of, silent
+from skyports_tf.running.execution import execution_of
 from skyports_tf.running.probe import read_probe
+from skyports_tf.running.settings import RunSettings, silent
 
 SkyDownState = Literal["done", "unknown", "failed"]
 

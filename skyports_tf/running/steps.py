@@ -22,11 +22,12 @@ from skyports_tf.ordering import find_order, may_close
 from skyports_tf.outcomes import StackPlan
 from skyports_tf.ports import PortSet
 from skyports_tf.reach import meet
-from skyports_tf.running.execution import Execution, Phase
+from skyports_tf.running.execution import Execution
 from skyports_tf.running.initialization import writing
 from skyports_tf.running.moves import PlanFacts, PortMove, changed_rules, needs_order, port_moves
 from skyports_tf.running.planfiles import files_digests
 from skyports_tf.running.scope import quiet
+from skyports_tf.running.settings import Phase
 from skyports_tf.running.stream import Record
 from skyports_tf.sources import SourceError, SourceKind, parse_source
 from skyports_tf.terraform import Flag

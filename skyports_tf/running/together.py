@@ -8,10 +8,11 @@ from itertools import chain, zip_longest
 from typing import Final
 
 from skyports_tf.outcomes import ResourceCounts, StackPlan
-from skyports_tf.running.execution import Execution, Phase
+from skyports_tf.running.execution import Execution
 from skyports_tf.running.lens import Lens
 from skyports_tf.running.planfiles import PLAN_FILE, check_plan, remove_applied, remove_plan
 from skyports_tf.running.plans import applied, does_anything, kept, planned
+from skyports_tf.running.settings import Phase
 from skyports_tf.running.state import mark_finished, mark_unfinished
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Record

@@ -28,8 +28,9 @@ from skyports_tf.lifecycle import (
 )
 from skyports_tf.model import Stack
 from skyports_tf.outcomes import PortChanges, PortRule, StackPlan, StackStatus
-from skyports_tf.running.execution import execution_of, silent
+from skyports_tf.running.execution import execution_of
 from skyports_tf.running.probe import Probe, read_probe
+from skyports_tf.running.settings import silent
 from tests.support.installs import ROOT
 from tests.support.project import Project, working_in
 from tests.support.resident import resident_schema_provider
