@@ -177,5 +177,5 @@ def _stamp(path: str) -> str:
 
 
 def _diagnostic(known: dict[str, Any]) -> Diagnostic:
-    span = known.pop("span")
-    return Diagnostic(**known, span=Span(**span) if span else None)
+    span, checks = known.pop("span"), known.pop("checks")
+    return Diagnostic(**known, span=Span(**span) if span else None, checks=tuple(map(tuple, checks)))
