@@ -152,6 +152,9 @@ class _Reaper:
         """Whether the cluster lives; where `noting`, what was seen is noted for the next time."""
         request, pairs = self.request, []
         held = [sighting for sighting in self.seen.values() if sighting.state is not None]
+        for sighting in self.seen.values() if noting else ():
+            if sighting.state is None:  # what was seen is of an earlier life
+                drop_mark(request.marks, sighting.stack)
         word = self.ask_sky() if held and not any(sighting.nodes for sighting in held) else None
         for sighting in held:
             mark = update_mark(read_mark(request.marks, sighting.stack), sighting, word, request.now)

@@ -21,7 +21,7 @@ from skyports_tf.reaped import ReapRequest
 from skyports_tf.reaping import look_ahead, reap_cluster
 from skyports_tf.running.settings import silent
 from skyports_tf.schema import schema_of
-from skyports_tf.sightings import Mark, marks_folder, read_mark
+from skyports_tf.sightings import Mark, marks_folder, read_mark, write_mark
 from skyports_tf.tree import stacks_of
 from tests.support.command_line import Answer, call
 from tests.support.life import PretendPlace
@@ -337,6 +337,29 @@ def test_what_another_reap_has_closed_since_the_look_ahead_leaves_no_mark(place:
         done = reap_cluster(request, stacks, lambda: SkyWord({}, "a1b2c3d4"), silent, ahead)
         assert (done.life.state, done.failures) == ("closed", [])
         assert read_mark(request.marks, stacks[0]) == Mark()
+
+
+@pytest.mark.parametrize("closed_by", ["destroy", "down", "somebody else"])
+def test_a_cluster_that_was_closed_begins_anew(place: Place, at: At, closed_by: str) -> None:
+    place.project.task("8000", infra="gcp")
+    opened(place.folder, "web.yaml")
+    place.sky_lists("web")
+    assert reap(place.folder)[1]["web"]["state"] == "alive"
+    place.sky_lists()
+    if closed_by == "down":
+        assert call(place.folder, "down", "web", "--yes", "--no-sky").code == 0
+    else:
+        assert call(place.folder, "destroy", "web", "--yes").code == 0
+    if closed_by == "somebody else":
+        with working_in(place.folder):
+            mark = Mark(had_nodes=True, was_listed=True)
+            write_mark(marks_folder("infra", None), place.project.stack("web/gcp"), mark)
+        assert reap(place.folder)[1]["web"]["state"] == "closed"
+    assert place.open_ports() == []
+    # opened again ahead of its launch: that SkyPilot does not list it yet is no sign that it is gone
+    opened(place.folder, "web.yaml")
+    assert reap(place.folder)[1]["web"]["state"] != "gone"
+    assert place.open_ports() == ["8000"]
 
 
 def test_a_stack_that_cannot_be_looked_at_hides_no_other(place: Place, at: At) -> None:

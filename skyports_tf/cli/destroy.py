@@ -35,6 +35,7 @@ from skyports_tf.model import Stack
 from skyports_tf.outcomes import StackClosed, StackPlan
 from skyports_tf.report.json_output import closed_json, kept_json, tree_json
 from skyports_tf.report.text import closed_text, closing_text
+from skyports_tf.sightings import drop_mark, marks_folder
 from skyports_tf.tree import find_stacks, generated_files
 
 DECLINED = 1
@@ -77,7 +78,7 @@ def destroy(
         explain_failures(session, planned.failures)
         return DECLINED
     closed = _close_all(session, tree, planned, (settings, timeout))
-    return _finish(session, tree, planned, with_new_deadlines(tree, closed, config))
+    return _finish(session, tree, planned, begun_anew(tree, closed, config))
 
 
 def _plan_all(
@@ -101,12 +102,14 @@ def _close_all(
     return run_each(session, planned.results, step)
 
 
-def with_new_deadlines(out: str, closed: Outcome[StackClosed], config: Config) -> Outcome[StackClosed]:
-    """What is gone has no deadline any more: the next apply begins them anew."""
-    return Outcome([_with_new_deadline(out, item, config) for item in closed.results], closed.failures)
+def begun_anew(out: str, closed: Outcome[StackClosed], config: Config) -> Outcome[StackClosed]:
+    """What is gone has neither deadline nor mark of `reap` any more: the next apply begins anew."""
+    return Outcome([_begun_anew(out, item, config) for item in closed.results], closed.failures)
 
 
-def _with_new_deadline(out: str, closed: StackClosed, config: Config) -> StackClosed:
+def _begun_anew(out: str, closed: StackClosed, config: Config) -> StackClosed:
+    if closed.verified_empty:
+        drop_mark(marks_folder(out, None), closed.stack)
     if not needs_reset(closed.stack):
         return closed
     from skyports_tf.recompile import reset_expiry

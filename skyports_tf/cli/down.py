@@ -10,7 +10,7 @@ import click
 
 from skyports_tf.cli.configuration import session_config
 from skyports_tf.cli.console import JsonDocument, Session, pass_session
-from skyports_tf.cli.destroy import stacks_json, with_new_deadlines
+from skyports_tf.cli.destroy import begun_anew, stacks_json
 from skyports_tf.cli.options import ClosingOptions, closing_options, cluster_names, yes_option
 from skyports_tf.cli.running import agree, announced, filled, run_each, run_settings, worst_code
 from skyports_tf.closing import close_stack, plan_close
@@ -187,7 +187,7 @@ class _Shutdown:
         for stack in () if self.is_stopped else tuple(self.stacks):
             outcome = run_each(self.session, [stack], step)
             self.failures += outcome.failures
-            self.closed += with_new_deadlines(self.out, outcome, self.config).results
+            self.closed += begun_anew(self.out, outcome, self.config).results
             if outcome.failures:
                 self._step("destroy", "failed", f"{stack.name}: not everything is removed", stack.cluster)
                 self._step("verify", "not_reached", f"{stack.name}: not proven empty", stack.cluster)
