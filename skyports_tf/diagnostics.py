@@ -85,6 +85,11 @@ class Diagnostic:
         return self.path or "", line, column, _SEVERITY_ORDER[self.severity], self.code, self.message
 
 
+def told_once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The findings in their order, each once: stacks may have some in common."""
+    return sorted(dict.fromkeys(found), key=lambda item: item.sort_key)
+
+
 class SkyportsError(Exception):
     """Any failure we foresee: what to tell the user, and the exit code of the process."""
 

@@ -7,9 +7,9 @@ Nothing is written to the state, and no mark of this machine is needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from skyports_tf.diagnostics import Diagnostic, TerraformError
 from skyports_tf.model import Stack
@@ -20,10 +20,9 @@ from skyports_tf.running.execution import Execution, execution_of
 from skyports_tf.running.lens import Lens
 from skyports_tf.running.probe import LiveRule, Probe, read_probes, why_unknown
 from skyports_tf.running.settings import Progress, RunSettings, silent
-from skyports_tf.running.state import never_applied, show_state, state_objects
+from skyports_tf.running.state import never_applied, show_plan, show_state, state_objects
 from skyports_tf.running.steps import drafted
 from skyports_tf.running.stream import Message, Record
-from skyports_tf.terraform import read_json
 
 # a refresh-only plan fails where a resource with a postcondition is gone; a whole plan does not
 # (Terraform 1.11), and has the same drift beside what it would do
@@ -60,21 +59,13 @@ class StackDrift:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def find_drift(out: str, stack: Stack, settings: RunSettings, progress: Progress = silent) -> StackDrift:
-    """How the cloud differs from the state of `stack`, which has its names (`fill_stack`).
-
-    Raises `TerraformError` where the state or the cloud cannot be read: then nothing is known.
-    """
-    (drift,) = find_drifts(out, [stack], settings, progress)
-    return drift
-
-
 def find_drifts(
     out: str, stacks: Sequence[Stack], settings: RunSettings, progress: Progress = silent
 ) -> tuple[StackDrift, ...]:
-    """As `find_drift`, of stacks that share one root module: by one plan of it, and few looks at the cloud.
+    """How the cloud differs from the states of `stacks`, which have their names (`fill_stack`).
 
-    Raises `TerraformError` where anything of them cannot be read.
+    They share one root module: it takes one plan of that, and few looks at the cloud. Raises `TerraformError`
+    where anything of them cannot be read.
     """
     first, *others = stacks
     with execution_of(out, first, settings, progress, others) as execution:
@@ -126,13 +117,9 @@ def _planned(execution: Execution, refresh_only: bool | None) -> list[tuple[Diff
         )
         dynamic = _dynamic_blocks(execution)
         return [
-            (differences_of(_shown(view, draft.name), view.stack, dynamic), record)
+            (differences_of(show_plan(view, draft.name), view.stack, dynamic), record)
             for view, record in execution.told(run.record)
         ]
-
-
-def _shown(execution: Execution, plan: str) -> Mapping[str, Any]:
-    return read_json(execution.run(lambda: execution.terraform.show(plan)).stdout)
 
 
 def _dynamic_blocks(execution: Execution) -> frozenset[str]:

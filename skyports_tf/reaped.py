@@ -22,7 +22,6 @@ from skyports_tf.running.changes import PORT_RULE, OpenRule, group_rules, stack_
 from skyports_tf.running.contents import common_rules, rules_without, told_rules
 from skyports_tf.running.settings import RunSettings
 from skyports_tf.running.ssh import SSH_RULE
-from skyports_tf.stacks import fill_stack
 
 _PORT_KEY = re.compile(rf"\.{PORT_RULE}\[\"([^\"]+)\"\]$")
 _SSH = re.compile(rf"\.{SSH_RULE}(?:\[[^\]]*\])?$")
@@ -46,13 +45,6 @@ class ReapRequest:
     marks: Path
     wait_seconds: float
     acting: bool = True
-
-    def filled(self, stack: Stack) -> Stack:
-        """The stack with its names; as it is where the config does not know its cloud."""
-        try:
-            return fill_stack(stack, self.config)
-        except (FindingsError, KeyError):
-            return stack
 
 
 @dataclass(frozen=True, slots=True)

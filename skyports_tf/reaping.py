@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from skyports_tf.closing import close_stack, plan_close
 from skyports_tf.deadlines import close_expired
@@ -39,13 +38,13 @@ from skyports_tf.running.execution import execution_of
 from skyports_tf.running.look import look_at_stack, look_at_stacks
 from skyports_tf.running.plans import make_plan
 from skyports_tf.sightings import Mark, drop_mark, read_mark, write_mark
+from skyports_tf.stacks import filled_if_known
 from skyports_tf.terraform import Flag
 from skyports_tf.tree import stacks_of
 
 Given = TypeVar("Given")
 #: What was seen of stacks, by their folders, each with the mark that it had before.
 Ahead: TypeAlias = Mapping[str, tuple[Sighting, Mark]]
-_NOTHING: Final[Ahead] = MappingProxyType({})
 #: Asks SkyPilot which clusters it knows; None where it is not at hand, or says nothing of use.
 AskSky = Callable[[], SkyWord | None]
 
@@ -55,7 +54,7 @@ def look_ahead(request: ReapRequest, stacks: Sequence[Stack], progress: Progress
 
     Nothing where anything of them cannot be read: then each is looked at in its turn.
     """
-    filled = [request.filled(stack) for stack in stacks]
+    filled = [filled_if_known(stack, request.config) for stack in stacks]
     try:
         marks = [read_mark(request.marks, stack) for stack in stacks]
         seen = look_at_stacks(request.out, filled, request.settings, progress)
@@ -69,7 +68,7 @@ def reap_cluster(
     chosen: Sequence[Stack],
     ask_sky: AskSky,
     progress: Progress,
-    ahead: Ahead = _NOTHING,
+    ahead: Ahead,
 ) -> ClusterReaped:
     """Reap the `chosen` stacks, which are of one cluster: whether it lives, all its stacks say.
 
@@ -142,7 +141,7 @@ class _Reaper:
         return any(due_of(item, self.seen[item.directory], life, (), now).why for item in chosen)
 
     def _look(self, stack: Stack) -> None:
-        request, filled = self.request, self.request.filled(stack)
+        request, filled = self.request, filled_if_known(stack, self.request.config)
         sighting, error = look_at_stack(request.out, filled, request.settings, self.progress)
         self.seen[stack.directory] = sighting
         if error is not None:
@@ -184,7 +183,7 @@ class _Reaper:
 
     def _close(self, due: StackReaped) -> StackReaped:
         """Remove all that the stack of a gone cluster holds."""
-        request, stack = self.request, self.request.filled(self._current(due.stack))
+        request, stack = self.request, self._current(due.stack)
         plan = plan_close(request.out, stack, request.settings, self.progress)
         closed = close_stack(request.out, plan, request.settings, self.progress, request.wait_seconds)
         warnings = list(closed.warnings)
@@ -207,8 +206,9 @@ class _Reaper:
         request, verified = self.request, False
         plans: list[StackPlan] = []
         if "abandoned" in due.why:
-            current = self.request.filled(self._current(due.stack))
-            settled = settle_stack(request.out, current, due.stack, request.settings, self.progress)
+            settled = settle_stack(
+                request.out, self._current(due.stack), due.stack, request.settings, self.progress
+            )
             plans.append(settled.plan)
             verified = settled.closed is not None
         if "expired" in due.why and not verified:
@@ -256,5 +256,5 @@ class _Reaper:
         return replace(alone, opening=(), warnings=())
 
     def _current(self, stack: Stack) -> Stack:
-        """The stack as its ledger has it now."""
-        return read_stack(self.request.out, stack.directory)
+        """The stack as its ledger has it now, with its names."""
+        return filled_if_known(read_stack(self.request.out, stack.directory), self.request.config)

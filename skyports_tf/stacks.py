@@ -90,6 +90,14 @@ def fill_stack(stack: Stack, config: Config) -> Stack:
     return replace(built, ssh_sources=stack.ssh_sources, backend=stack.backend)
 
 
+def filled_if_known(stack: Stack, config: Config) -> Stack:
+    """As `fill_stack`; the stack as it is where the config does not know its cloud (any more)."""
+    try:
+        return fill_stack(stack, config)
+    except (FindingsError, KeyError):
+        return stack
+
+
 def allowed(limit: Limit, settings: Mapping[str, Any]) -> int:
     """What a limit is, after the config has raised it."""
     raised = settings.get(limit.setting) if limit.setting else None

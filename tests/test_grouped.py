@@ -47,6 +47,13 @@ def groups(aws: MotoServer) -> dict[str, set[int]]:
     }
 
 
+def group_of(aws: MotoServer, cluster: str) -> Any:
+    """The group of one cluster, as EC2 has it."""
+    filters = [{"Name": "group-name", "Values": [f"sky-sg-{cluster}"]}]
+    (group,) = ec2(aws.url).describe_security_groups(Filters=filters)["SecurityGroups"]
+    return group
+
+
 def root(project: Project) -> Path:
     return project.folder / "infra" / "groups" / PLACE
 
@@ -140,12 +147,9 @@ def test_a_plan_that_does_more_than_was_reviewed_is_refused(fleet: Project, tmp_
 
 
 def test_drift_of_one_cluster_is_told_of_that_cluster(fleet: Project, aws: MotoServer) -> None:
-    client = ec2(aws.url)
-    (group,) = client.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["sky-sg-green"]}])[
-        "SecurityGroups"
-    ]
+    group = group_of(aws, "green")
     (rule,) = [item for item in group["IpPermissions"] if item.get("FromPort") == 7000]
-    client.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
+    ec2(aws.url).revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
     stacks = call(fleet.folder, "drift", "--json").json["stacks"]
     assert [(item["cluster"], item["state"]) for item in stacks] == [
         ("blue", "in_sync"),
@@ -157,12 +161,12 @@ def test_drift_of_one_cluster_is_told_of_that_cluster(fleet: Project, aws: MotoS
 
 def open_in(aws: MotoServer, cluster: str, port: int) -> None:
     """Somebody helps himself to a port of the cluster."""
-    client, names = ec2(aws.url), [f"sky-sg-{cluster}"]
-    (group,) = client.describe_security_groups(Filters=[{"Name": "group-name", "Values": names}])[
-        "SecurityGroups"
-    ]
-    client.authorize_security_group_ingress(
-        GroupId=group["GroupId"], IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp="0.0.0.0/0"
+    ec2(aws.url).authorize_security_group_ingress(
+        GroupId=group_of(aws, cluster)["GroupId"],
+        IpProtocol="tcp",
+        FromPort=port,
+        ToPort=port,
+        CidrIp="0.0.0.0/0",
     )
 
 

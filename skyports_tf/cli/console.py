@@ -97,7 +97,9 @@ class Session:
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Write findings to stderr, each once, sorted, a blank line after each."""
-        for item in sorted(dict.fromkeys(diagnostics), key=lambda item: item.sort_key):
+        from skyports_tf.diagnostics import told_once
+
+        for item in told_once(diagnostics):
             self.note(_coloured(item) + "\n")
 
     def explain(self, error: SkyportsError) -> None:

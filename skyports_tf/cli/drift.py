@@ -12,7 +12,7 @@ from skyports_tf.cli.options import cluster_names, json_option, out_option
 from skyports_tf.cli.running import Outcome, announced, explain_failures, filled, run_each, run_settings
 from skyports_tf.cli.runoptions import parallel_option, terraform_options
 from skyports_tf.diagnostics import FindingsError, TerraformError
-from skyports_tf.drift import StackDrift, find_drift, find_drifts
+from skyports_tf.drift import StackDrift, find_drifts
 from skyports_tf.lifecycle import Progress, RunSettings
 from skyports_tf.model import Stack
 from skyports_tf.report.drift import drift_findings, drift_text
@@ -74,15 +74,12 @@ def _look_at_all(
             broken.update(stack.directory for stack in members)
             return ()
 
-    def alone(stack: Stack, progress: Progress) -> StackDrift:
-        return find_drift(out, stack, settings, announced(progress, stack, "plan"))
-
     found = run_each(session, by_root(stacks), together)
-    drifts = [drift for members in found.results for drift in members]
-    if found.interrupted or not broken:
-        return Outcome(drifts, found.failures)
-    more = run_each(session, [stack for stack in stacks if stack.directory in broken], alone)
-    return Outcome([*drifts, *more.results], [*found.failures, *more.failures])
+    results, failures = found.results, found.failures
+    if broken and not found.interrupted:
+        more = run_each(session, [(stack,) for stack in stacks if stack.directory in broken], together)
+        results, failures = [*results, *more.results], [*failures, *more.failures]
+    return Outcome([drift for members in results for drift in members], failures)
 
 
 def _every_one(stacks: Sequence[Stack], found: Sequence[StackDrift]) -> list[StackDrift]:

@@ -126,12 +126,9 @@ def announced(progress: Progress, stacks: Stack | Sequence[Stack], phase: Phase)
 
 def filled(stack: Stack, config: Config) -> Stack:
     """A stack of a ledger with what the config adds; as it is where the config does not know its cloud."""
-    from skyports_tf.stacks import fill_stack  # what compiles takes a while to load
+    from skyports_tf.stacks import filled_if_known  # what compiles takes a while to load
 
-    try:
-        return fill_stack(stack, config)
-    except (FindingsError, KeyError):
-        return stack
+    return filled_if_known(stack, config)
 
 
 def run_settings(config: Config, lock_timeout: str = "0s") -> RunSettings:

@@ -21,7 +21,7 @@ from skyports_tf.exposure.views import exposed
 from skyports_tf.ledger import LEDGER_NAME, read_stack
 from skyports_tf.model import Stack
 from skyports_tf.roots import GROUPS, root_of
-from skyports_tf.stacks import fill_stack
+from skyports_tf.stacks import filled_if_known
 from skyports_tf.text.textfile import read_bytes
 from skyports_tf.tree import all_stacks, find_stacks
 
@@ -141,16 +141,8 @@ def _unreadable(target: str, reason: str, help_text: str | None) -> Diagnostic:
 
 
 def _of_stacks(stacks: Iterable[Stack], request: ExposureRequest) -> Answer:
-    filled = [_filled(stack, request.config) for stack in stacks]
+    filled = [filled_if_known(stack, request.config) for stack in stacks]
     return Answer(stack_exposures(filled, request.config.ours))
-
-
-def _filled(stack: Stack, config: Config) -> Stack:
-    try:
-        return fill_stack(stack, config)
-    except (FindingsError, KeyError):
-        # the config does not know its cloud any more
-        return stack
 
 
 def _of_tasks(tasks: Sequence[str], request: ExposureRequest) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from skyports_tf.diagnostics import Diagnostic
+from skyports_tf.diagnostics import Diagnostic, told_once
 from skyports_tf.model import Stack
 from skyports_tf.outcomes import PortChanges, PortRule, ResourceCounts, StackClosed, StackPlan, StackStatus
 from skyports_tf.report.diagnostics import diagnostic_json
@@ -230,6 +230,4 @@ def _status_json(status: StackStatus, now: datetime | None) -> Json:
 
 
 def _findings(diagnostics: Iterable[Diagnostic]) -> list[Json]:
-    return [
-        diagnostic_json(item) for item in sorted(dict.fromkeys(diagnostics), key=lambda item: item.sort_key)
-    ]
+    return [diagnostic_json(item) for item in told_once(diagnostics)]

@@ -41,7 +41,14 @@ from skyports_tf.running.planfiles import (
 )
 from skyports_tf.running.settings import Phase
 from skyports_tf.running.ssh import opened_ssh
-from skyports_tf.running.state import is_unfinished, mark_finished, mark_unfinished, read_outputs, with_tasks
+from skyports_tf.running.state import (
+    is_unfinished,
+    mark_finished,
+    mark_unfinished,
+    read_outputs,
+    show_plan,
+    with_tasks,
+)
 from skyports_tf.running.steps import (
     PlannedSteps,
     apply_anew,
@@ -51,7 +58,7 @@ from skyports_tf.running.steps import (
     shown_changes,
 )
 from skyports_tf.running.stream import Record
-from skyports_tf.terraform import Flag, read_json
+from skyports_tf.terraform import Flag
 
 # Terraform 1.5 to 1.15, and OpenTofu
 _STALE: Final = "Saved plan is stale"
@@ -129,7 +136,7 @@ def _read_changes(
 
     @cache
     def shown() -> Mapping[str, Any]:
-        return read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
+        return show_plan(execution, plan_file)
 
     if has_packed_rules(record) or _moves_holders(record, stack):
         old = _packed_before(execution, record, outputs)

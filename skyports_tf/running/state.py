@@ -106,6 +106,11 @@ def show_state(execution: Execution) -> Mapping[str, Any]:
     return read_json(execution.run(execution.terraform.show).stdout)
 
 
+def show_plan(execution: Execution, plan_file: str) -> Mapping[str, Any]:
+    """A saved plan, as `terraform show -json` gives it."""
+    return read_json(execution.run(lambda: execution.terraform.show(plan_file)).stdout)
+
+
 def state_objects(shown: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
     """The addresses of what a state holds, and the ids by which it can be imported.
 
